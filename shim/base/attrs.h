@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiler attributes the shim uses, named for what they promise.
+#pragma once
+
+// May run in a signal handler at any instruction of the app: no lock, no heap,
+// no libc state. Held by scripts/check-signal-safe on the object code.
+#define SIPROF_SIGNAL_SAFE __attribute__((section(".text.sigsafe")))
+
+// Seen by the app in place of libc's function of the same name.
+#define SIPROF_EXPORT extern "C" __attribute__((visibility("default")))
+
+// Thread storage that needs no call and no allocation to reach.
+#define SIPROF_TLS __attribute__((tls_model("initial-exec"))) __thread
+
+#define SIPROF_LIKELY(x) __builtin_expect(!!(x), 1)
+#define SIPROF_UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/base/elf_lookup.h"
+
+#include <elf.h>
+#include <link.h>
+#include <sys/auxv.h>
+
+#include <cstdint>
+
+#include "shim/base/text.h"
+
+namespace siprof::shim {
+namespace {
+
+struct Tables {
+  const Elf64_Sym* symbols = nullptr;
+  const char* strings = nullptr;
+  const std::uint16_t* versions = nullptr;  // bit 15: not the default one
+  const std::uint32_t* gnu_hash = nullptr;
+  const std::uint32_t* sysv_hash = nullptr;
+};
+
+// glibc relocates d_ptr in place, except in the vDSO and on a few targets.
+std::uint64_t absolute(const link_map* map, std::uint64_t value) {
+  return value < map->l_addr ? value + map->l_addr : value;
+}
+
+Tables tables_of(const link_map* map) {
+  Tables tables;
+  for (const Elf64_Dyn* entry = map->l_ld; entry->d_tag != DT_NULL; ++entry) {
+    const std::uint64_t at = absolute(map, entry->d_un.d_ptr);
+    if (entry->d_tag == DT_SYMTAB) tables.symbols = reinterpret_cast<const Elf64_Sym*>(at);
+    if (entry->d_tag == DT_STRTAB) tables.strings = reinterpret_cast<const char*>(at);
+    if (entry->d_tag == DT_VERSYM) tables.versions = reinterpret_cast<const std::uint16_t*>(at);
+    if (entry->d_tag == DT_GNU_HASH) tables.gnu_hash = reinterpret_cast<const std::uint32_t*>(at);
+    if (entry->d_tag == DT_HASH) tables.sysv_hash = reinterpret_cast<const std::uint32_t*>(at);
+  }
+  return tables;
+}
+
+bool defines(const Tables& tables, std::uint32_t index, const char* name) {
+  const Elf64_Sym& symbol = tables.symbols[index];
+  const int type = ELF64_ST_TYPE(symbol.st_info);
+  if (symbol.st_shndx == SHN_UNDEF || symbol.st_value == 0 || (type != STT_FUNC && type != STT_GNU_IFUNC))
+    return false;
+  if (tables.versions != nullptr && (tables.versions[index] & 0x8000) != 0) return false;
+  return equal(tables.strings + symbol.st_name, name);
+}
+
+std::uint32_t gnu_hash_of(const char* name) {
+  std::uint32_t hash = 5381;
+  for (; *name != '\0'; ++name) hash = hash * 33 + static_cast<unsigned char>(*name);
+  return hash;
+}
+
+// Layout: buckets, first symbol, bloom words, shift; then bloom, buckets, chains.
+const Elf64_Sym* find_gnu(const Tables& tables, const char* name) {
+  const std::uint32_t hash = gnu_hash_of(name);
+  const std::uint32_t bucket_count = tables.gnu_hash[0];
+  const std::uint32_t first = tables.gnu_hash[1];
+  const std::uint32_t bloom_words = tables.gnu_hash[2];
+  const std::uint32_t shift = tables.gnu_hash[3];
+  if (bucket_count == 0 || bloom_words == 0) return nullptr;
+  const auto* bloom = reinterpret_cast<const std::uint64_t*>(tables.gnu_hash + 4);
+  const std::uint64_t word = bloom[(hash / 64) % bloom_words];
+  if ((word >> (hash % 64) & word >> ((hash >> shift) % 64) & 1) == 0) return nullptr;
+  const auto* buckets = reinterpret_cast<const std::uint32_t*>(bloom + bloom_words);
+  const std::uint32_t* chains = buckets + bucket_count;
+  for (std::uint32_t i = buckets[hash % bucket_count]; i >= first; ++i) {
+    const std::uint32_t entry = chains[i - first];
+    if ((entry | 1) == (hash | 1) && defines(tables, i, name)) return &tables.symbols[i];
+    if ((entry & 1) != 0) return nullptr;
+  }
+  return nullptr;
+}
+
+const Elf64_Sym* find_sysv(const Tables& tables, const char* name) {
+  const std::uint32_t bucket_count = tables.sysv_hash[0];
+  if (bucket_count == 0) return nullptr;
+  std::uint32_t hash = 0;
+  for (const char* at = name; *at != '\0'; ++at) {
+    hash = (hash << 4) + static_cast<unsigned char>(*at);
+    hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
+  }
+  const std::uint32_t* buckets = tables.sysv_hash + 2;
+  const std::uint32_t* chains = buckets + bucket_count;
+  for (std::uint32_t i = buckets[hash % bucket_count]; i != 0; i = chains[i]) {
+    if (defines(tables, i, name)) return &tables.symbols[i];
+  }
+  return nullptr;
+}
+
+// The loader's list, by the debugger's interface: the executable's DT_DEBUG.
+const link_map* loaded_modules() {
+  const auto* headers = reinterpret_cast<const Elf64_Phdr*>(getauxval(AT_PHDR));
+  const std::uint64_t count = getauxval(AT_PHNUM);
+  std::uint64_t bias = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (headers[i].p_type == PT_PHDR) bias = reinterpret_cast<std::uint64_t>(headers) - headers[i].p_vaddr;
+  }
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (headers[i].p_type != PT_DYNAMIC) continue;
+    for (auto* entry = reinterpret_cast<const Elf64_Dyn*>(bias + headers[i].p_vaddr); entry->d_tag != DT_NULL;
+         ++entry) {
+      if (entry->d_tag != DT_DEBUG || entry->d_un.d_ptr == 0) continue;
+      return reinterpret_cast<const r_debug*>(entry->d_un.d_ptr)->r_map;
+    }
+  }
+  return nullptr;
+}
+
+extern "C" __attribute__((visibility("hidden"))) const Elf64_Dyn _DYNAMIC[];
+
+const link_map* after_this_library() {
+  for (const link_map* map = loaded_modules(); map != nullptr; map = map->l_next) {
+    if (map->l_ld == _DYNAMIC) return map->l_next;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void* next_definition(const char* name) {
+  for (const link_map* map = after_this_library(); map != nullptr; map = map->l_next) {
+    if (map->l_ld == nullptr) continue;
+    const Tables tables = tables_of(map);
+    if (tables.symbols == nullptr || tables.strings == nullptr) continue;
+    const Elf64_Sym* symbol = nullptr;
+    if (tables.gnu_hash != nullptr) {
+      symbol = find_gnu(tables, name);
+    } else if (tables.sysv_hash != nullptr) {
+      symbol = find_sysv(tables, name);
+    }
+    if (symbol == nullptr) continue;
+    const std::uint64_t address = map->l_addr + symbol->st_value;
+    if (ELF64_ST_TYPE(symbol->st_info) == STT_GNU_IFUNC) return reinterpret_cast<void* (*)()>(address)();
+    return reinterpret_cast<void*>(address);
+  }
+  return nullptr;
+}
+
+}  // namespace siprof::shim

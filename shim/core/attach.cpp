@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/core/attach.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "shim/base/arch.h"
+#include "shim/base/sys.h"
+#include "shim/base/text.h"
+#include "shim/core/attach_child.h"
+#include "shim/core/config.h"
+#include "shim/core/process.h"
+#include "shim/core/timer.h"
+
+namespace siprof::shim {
+namespace {
+
+constexpr std::uint64_t kChildStackBytes = 64 * 1024;
+constexpr std::uint32_t kFailuresUntilOff = 5;
+constexpr std::uint64_t kFirstRetryNs = 250'000'000;
+constexpr std::uint64_t kLongestRetryNs = 4'000'000'000;  // back within 5 s after an agent is
+
+constinit std::atomic<std::uint64_t> g_attachments{0};
+constinit std::int32_t g_middle_pid = 0;
+
+SIPROF_SIGNAL_SAFE bool failed(long result) {
+  return result < 0 && result > -4096;
+}
+
+SIPROF_SIGNAL_SAFE long map_private(std::uint64_t bytes) {
+  return sys::call(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+// The page that tells a forked child that it is one.
+SIPROF_SIGNAL_SAFE Session* session_page() {
+  Session* page = g_process.session.load(std::memory_order_acquire);
+  if (page != nullptr) return page;
+  const long mapped = map_private(4096);
+  if (failed(mapped)) return nullptr;
+  // Without it (before Linux 4.14) a child made by a raw clone could not be told
+  // from its parent: then rather no profile.
+  if (sys::call(SYS_madvise, mapped, 4096, MADV_WIPEONFORK) != 0) return nullptr;
+  page = reinterpret_cast<Session*>(mapped);
+  g_process.session.store(page, std::memory_order_release);
+  return page;
+}
+
+SIPROF_SIGNAL_SAFE bool run_child(AttachRequest* request, char* stack) {
+  // Not CLONE_FILES: its descriptors are its own. Exit signal 0: no SIGCHLD, and only
+  // __WCLONE waits see it. VFORK: it is gone, or has failed, when clone returns.
+  const long child =
+      siprof_clone(CLONE_VM | CLONE_VFORK, stack + kChildStackBytes, run_attach_child, request);
+  if (failed(child)) return false;
+  int status = 0;
+  sys::call(SYS_wait4, child, &status, __WCLONE, nullptr);
+  return status == 0;
+}
+
+// The request is too large for a small stack, so it lies at the bottom of the child's.
+SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number, bool first_try_failed) {
+  const long stack = map_private(kChildStackBytes);
+  if (failed(stack)) return AttachStep::kMemory;
+  auto* request = reinterpret_cast<AttachRequest*>(stack);
+  request->now_ns = now_ns;
+  request->session = number;
+  request->mapping = g_process.header.load(std::memory_order_acquire);
+  request->max_chunks = g_process.max_chunks;
+  request->pid = static_cast<std::int32_t>(sys::call(SYS_getpid));
+  int subreaper = 0;
+  sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
+  request->stays_reaper = request->pid == 1 || subreaper != 0;
+  request->use_inherited_agent = g_process.has_secret && !first_try_failed;
+  request->step = AttachStep::kMemory;
+  if (g_middle_pid != 0) sys::call(SYS_wait4, g_middle_pid, nullptr, __WCLONE | WNOHANG, nullptr);
+
+  const bool ran = run_child(request, reinterpret_cast<char*>(stack));
+  const AttachStep step = ran ? request->step : AttachStep::kMemory;
+  if (request->middle_pid != 0) g_middle_pid = request->middle_pid;
+  if (step == AttachStep::kDone) {
+    g_process.max_chunks = request->max_chunks;
+    g_process.header.store(static_cast<SharedHeader*>(request->mapping), std::memory_order_release);
+    arm_unknown(request->threads, request->thread_count);
+  }
+  sys::call(SYS_munmap, stack, kChildStackBytes);
+  return step;
+}
+
+SIPROF_SIGNAL_SAFE void move_early_counters(SharedHeader* header) {
+  for (std::uint32_t i = 0; i < kCounterCount; ++i) {
+    const std::uint64_t value = g_process.early[i].exchange(0, std::memory_order_relaxed);
+    if (value != 0) header->counters[i].fetch_add(value, std::memory_order_relaxed);
+  }
+}
+
+SIPROF_SIGNAL_SAFE void note_failure(AttachStep step, std::uint64_t now_ns) {
+  count(Counter::attach_failures);
+  const std::uint32_t failures = g_process.failures.fetch_add(1, std::memory_order_relaxed) + 1;
+  // An agent that is away may come back; a kernel that refuses memory won't.
+  if (step == AttachStep::kMemory && failures >= kFailuresUntilOff)
+    g_process.off.store(1, std::memory_order_relaxed);
+  std::uint64_t wait_ns = kFirstRetryNs << (failures < 5 ? failures - 1 : 4);
+  if (wait_ns > kLongestRetryNs) wait_ns = kLongestRetryNs;
+  g_process.next_attach_ns.store(now_ns + wait_ns, std::memory_order_relaxed);
+}
+
+SIPROF_SIGNAL_SAFE bool is_due(SharedHeader* header, std::uint64_t now_ns) {
+  if (header == nullptr) return true;
+  const std::uint64_t heartbeat = header->heartbeat_ns.load(std::memory_order_relaxed);
+  if (heartbeat < now_ns && now_ns - heartbeat > kHeartbeatStaleNs) return true;
+  return (header->refresh_request.load(std::memory_order_relaxed) |
+          header->scan_request.load(std::memory_order_relaxed)) != 0;
+}
+
+}  // namespace
+
+SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
+  SharedHeader* header = attached_header(session);
+  if (SIPROF_LIKELY(!is_due(header, now_ns))) return header;
+  if (g_process.off.load(std::memory_order_relaxed) != 0) return nullptr;
+  if (now_ns < g_process.next_attach_ns.load(std::memory_order_relaxed)) return header;
+  Session* page = session_page();
+  std::uint32_t free = 0;
+  if (page == nullptr || !g_process.attaching.compare_exchange_strong(free, 1, std::memory_order_acquire))
+    return header;
+
+  const std::uint64_t number = g_attachments.fetch_add(1, std::memory_order_relaxed) + 1;
+  const bool retry = g_process.failures.load(std::memory_order_relaxed) != 0;
+  const AttachStep step = attach(now_ns, number, retry);
+  if (step == AttachStep::kDone) {
+    header = g_process.header.load(std::memory_order_relaxed);
+    page->number.store(number, std::memory_order_release);
+    move_early_counters(header);
+    g_process.failures.store(0, std::memory_order_relaxed);
+    // An agent that takes the message and does nothing is asked again, but not often.
+    g_process.next_attach_ns.store(now_ns + kHeartbeatStaleNs, std::memory_order_relaxed);
+    *session = number;
+  } else {
+    note_failure(step, now_ns);
+  }
+  g_process.attaching.store(0, std::memory_order_release);  // pairs with the acquire above
+  return header;
+}
+
+}  // namespace siprof::shim

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the shared memory and hands it to the agent, from a tick, in a child that
+// shares the app's memory but not its descriptors: nothing of it is seen by the app.
+#pragma once
+
+#include <cstdint>
+
+#include "proto/siprof/shared_memory.h"
+#include "shim/base/attrs.h"
+
+namespace siprof::shim {
+
+// Attaches if it is due: not attached, the agent's heartbeat is stale, or the agent
+// asks for it. Returns the memory to write to with its session, or null.
+// Context: signal handler, all signals blocked. Takes about 100 µs when it attaches.
+// Errors: counted; tries again later, ever more rarely; after five failures in a row
+// to make memory or a child, never.
+SIPROF_SIGNAL_SAFE SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session);
+
+}  // namespace siprof::shim

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/core/attach_child.h"
+
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "proto/siprof/handshake.h"
+#include "shim/base/sys.h"
+#include "shim/base/text.h"
+#include "shim/core/agent_start.h"
+#include "shim/core/config.h"
+#include "shim/core/process.h"
+#include "shim/core/timer.h"
+
+namespace siprof::shim {
+namespace {
+
+constexpr std::uint64_t kInitialBytes = kSharedHeaderBytes + std::uint64_t{kInitialChunks} * kChunkBytes;
+constexpr int kMaxDescriptors = 5;
+
+struct Handover {
+  std::uint32_t descriptors;  // AttachDescriptor bits
+  int fds[kMaxDescriptors];
+  int fd_count;
+  bool maps_are_live;
+};
+
+SIPROF_SIGNAL_SAFE bool failed(long result) {
+  return result < 0 && result > -4096;
+}
+
+SIPROF_SIGNAL_SAFE void add_descriptor(Handover* handover, AttachDescriptor what, long fd) {
+  if (fd < 0) return;
+  handover->descriptors |= what;
+  handover->fds[handover->fd_count++] = static_cast<int>(fd);
+}
+
+// How many chunks may be reserved: an eighth of the address space that is left.
+SIPROF_SIGNAL_SAFE std::uint32_t chunks_within_limits() {
+  rlimit64 limit{};
+  if (sys::call(SYS_prlimit64, 0, RLIMIT_AS, nullptr, &limit) != 0 || limit.rlim_cur == RLIM64_INFINITY)
+    return kMaxChunks;
+  std::uint64_t used_pages = 0;
+  char text[64] = {};
+  const long fd = sys::call(SYS_openat, AT_FDCWD, "/proc/self/statm", O_RDONLY | O_CLOEXEC, 0);
+  if (fd >= 0 && sys::call(SYS_read, fd, text, sizeof(text) - 1) > 0) {
+    for (const char* at = text; *at >= '0' && *at <= '9'; ++at)
+      used_pages = used_pages * 10 + static_cast<std::uint64_t>(*at - '0');
+  }
+  const std::uint64_t left = limit.rlim_cur > used_pages * 4096 ? limit.rlim_cur - used_pages * 4096 : 0;
+  const std::uint64_t chunks = left / 8 / kChunkBytes;
+  return chunks < kMaxChunks ? static_cast<std::uint32_t>(chunks) : kMaxChunks;
+}
+
+// A sealed file of `bytes`, with pages: a hole could not be filled under a strict
+// memory limit, and the app would get SIGBUS in the middle of a store.
+SIPROF_SIGNAL_SAFE long make_memory(std::uint64_t bytes) {
+  const long fd = sys::call(SYS_memfd_create, "siprof", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (failed(fd)) return fd;
+  // This process's limit, not the app's. SIGXFSZ is blocked like all signals.
+  rlimit64 size{};
+  if (sys::call(SYS_prlimit64, 0, RLIMIT_FSIZE, nullptr, &size) == 0 && size.rlim_cur < bytes) {
+    size.rlim_cur = size.rlim_max;
+    sys::call(SYS_prlimit64, 0, RLIMIT_FSIZE, &size, nullptr);
+  }
+  long result = sys::call(SYS_ftruncate, fd, bytes);
+  if (!failed(result)) result = sys::call(SYS_fallocate, fd, 0, 0, bytes);
+  if (!failed(result)) result = sys::call(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK);
+  if (!failed(result)) return fd;
+  sys::call(SYS_close, fd);
+  return result;
+}
+
+// Maps the file at the address of an earlier attachment, or anywhere.
+SIPROF_SIGNAL_SAFE bool map_memory(AttachRequest* request, long fd) {
+  const bool again = request->mapping != nullptr;
+  if (!again) request->max_chunks = chunks_within_limits();
+  if (request->max_chunks == 0) return false;
+  const std::uint64_t bytes = kSharedHeaderBytes + std::uint64_t{request->max_chunks} * kChunkBytes;
+  const int flags = MAP_SHARED | MAP_NORESERVE | (again ? MAP_FIXED : 0);
+  const long at = sys::call(SYS_mmap, request->mapping, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+  if (failed(at)) return false;
+  // The app may have asked to have everything locked; this isn't the app's. Its core
+  // dumps needn't hold it either.
+  sys::call(SYS_munlock, at, bytes);
+  sys::call(SYS_madvise, at, bytes, MADV_DONTDUMP);
+  request->mapping = reinterpret_cast<void*>(at);
+  return true;
+}
+
+SIPROF_SIGNAL_SAFE void fill_header(const AttachRequest& request) {
+  auto* header = static_cast<SharedHeader*>(request.mapping);
+  header->magic = kSharedMemoryMagic;
+  header->version = kSharedMemoryVersion;
+  header->max_chunks = request.max_chunks;
+  header->app_pid = request.pid;
+  header->session = request.session;
+  header->heartbeat_ns.store(request.now_ns, std::memory_order_relaxed);
+  header->hz.store(g_config.hz, std::memory_order_relaxed);
+  header->kinds.store(g_config.kinds, std::memory_order_relaxed);
+  const std::uint32_t chunks = request.max_chunks < kInitialChunks ? request.max_chunks : kInitialChunks;
+  header->chunk_count.store(chunks, std::memory_order_release);  // pairs with the writer's acquire
+}
+
+SIPROF_SIGNAL_SAFE long open_in_proc(std::int32_t pid, const char* file, int flags) {
+  char path[64];
+  TextBuffer(path, sizeof(path)).add("/proc/").add_number(static_cast<std::uint64_t>(pid)).add(file);
+  return sys::call(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
+}
+
+// Where the process may not be looked into (it changed its user), its mappings are
+// copied once: ours to read, because they are our own.
+SIPROF_SIGNAL_SAFE long copy_of_maps() {
+  const long from = sys::call(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+  if (from < 0) return from;
+  const long to = sys::call(SYS_memfd_create, "siprof-maps", MFD_CLOEXEC);
+  if (to < 0) return to;
+  char buffer[4096];
+  for (long got = 0; (got = sys::call(SYS_read, from, buffer, sizeof(buffer))) > 0;)
+    sys::call(SYS_write, to, buffer, got);
+  return to;
+}
+
+SIPROF_SIGNAL_SAFE void open_all(long memory_fd, Handover* handover) {
+  // As this process's /proc names the app, which may be in another pid namespace.
+  const auto parent = static_cast<std::int32_t>(sys::call(SYS_getppid));
+  constexpr int kPidfdOpen = 434;  // since Linux 5.3
+  add_descriptor(handover, kMemoryFd, memory_fd);
+  add_descriptor(handover, kPidFd, sys::call(kPidfdOpen, parent, 0));
+  add_descriptor(handover, kProcFd, open_in_proc(parent, "", O_PATH | O_DIRECTORY));
+  add_descriptor(handover, kRootFd,
+                 sys::call(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+  long maps = open_in_proc(parent, "/maps", O_RDONLY);
+  handover->maps_are_live = maps >= 0;
+  if (maps < 0) maps = copy_of_maps();
+  add_descriptor(handover, kMapsFd, maps);
+}
+
+SIPROF_SIGNAL_SAFE void scan_threads(AttachRequest* request) {
+  struct Entry {  // linux_dirent64
+    std::uint64_t inode;
+    std::int64_t next;
+    std::uint16_t bytes;
+    std::uint8_t type;
+    char name[1];
+  };
+  const long fd =
+      open_in_proc(static_cast<std::int32_t>(sys::call(SYS_getppid)), "/task", O_RDONLY | O_DIRECTORY);
+  if (fd < 0) return;
+  alignas(8) char buffer[4096];
+  for (;;) {
+    const long got = sys::call(SYS_getdents64, fd, buffer, sizeof(buffer));
+    if (got <= 0) break;
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
+      at += entry->bytes;
+      std::int32_t tid = 0;
+      for (const char* digit = entry->name; *digit >= '0' && *digit <= '9'; ++digit)
+        tid = tid * 10 + (*digit - '0');
+      if (tid > 0 && request->thread_count < kMaxScannedThreads)
+        request->threads[request->thread_count++] = tid;
+    }
+  }
+}
+
+SIPROF_SIGNAL_SAFE bool is_trusted(int fd) {
+  if (g_config.explicit_socket) return true;  // the user said whom to join
+  ucred peer{};
+  socklen_t bytes = sizeof(peer);
+  if (sys::call(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0) return false;
+  const auto own = static_cast<std::uint32_t>(sys::call(SYS_geteuid));
+  return peer.uid == own || peer.uid == g_config.user_id || peer.uid == 0;
+}
+
+// Never waits: a full backlog is a failure to try again later.
+SIPROF_SIGNAL_SAFE int connect_to(const AgentAddress& address, AttachStep* why) {
+  const long fd = sys::call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -1;
+  if (sys::call(SYS_connect, fd, &address.address, address.bytes) == 0) {
+    if (is_trusted(static_cast<int>(fd))) return static_cast<int>(fd);
+    *why = AttachStep::kRefused;
+  }
+  sys::call(SYS_close, fd);
+  return -1;
+}
+
+SIPROF_SIGNAL_SAFE int connect_to_any(const AgentAddresses& addresses, AttachStep* why) {
+  AgentAddress address;
+  if (addresses.has_abstract) {
+    to_abstract(addresses.abstract_name, &address);
+    const int fd = connect_to(address, why);
+    if (fd >= 0) return fd;
+  }
+  if (addresses.path[0] == '@') {
+    to_abstract(addresses.path + 1, &address);
+  } else {
+    to_path(addresses.path, &address);
+  }
+  return connect_to(address, why);
+}
+
+SIPROF_SIGNAL_SAFE bool send_message(int socket_fd, const AttachRequest& request, const Handover& handover) {
+  char exe[1024];
+  const long exe_bytes = sys::call(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", exe, sizeof(exe) - 1);
+  exe[exe_bytes > 0 ? exe_bytes : 0] = '\0';
+  AttachMessage message{};
+  message.magic = kAttachMagic;
+  message.version = kHandshakeVersion;
+  message.descriptors = handover.descriptors;
+  message.pid = request.pid;
+  message.uid = static_cast<std::uint32_t>(sys::call(SYS_geteuid));
+  message.hz = g_config.hz;
+  message.kinds = g_config.kinds;
+  message.maps_are_live = handover.maps_are_live ? 1 : 0;
+  message.session = request.session;
+  message.start_ns = g_config.start_ns;
+  copy_bytes(message.secret, g_process.secret, kSecretBytes);
+  message.exe_bytes = static_cast<std::uint32_t>(length(exe) + 1);
+  message.argv_bytes = static_cast<std::uint32_t>(g_config.argv_bytes);
+  message.environment_bytes = static_cast<std::uint32_t>(g_config.environment_bytes);
+
+  iovec parts[] = {{&message, sizeof(message)},
+                   {exe, message.exe_bytes},
+                   {g_config.argv, g_config.argv_bytes},
+                   {g_config.environment, g_config.environment_bytes}};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(handover.fds))] = {};
+  msghdr header{};
+  header.msg_iov = parts;
+  header.msg_iovlen = 4;
+  header.msg_control = control;
+  const auto fd_bytes = static_cast<std::size_t>(handover.fd_count) * sizeof(int);
+  header.msg_controllen = CMSG_SPACE(fd_bytes);
+  cmsghdr* rights = CMSG_FIRSTHDR(&header);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(fd_bytes);
+  copy_bytes(CMSG_DATA(rights), handover.fds, fd_bytes);
+  return sys::call(SYS_sendmsg, socket_fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+}
+
+// Made once in a process and inherited by those it forks: knowing it, they may join
+// its agent after they have become another user.
+SIPROF_SIGNAL_SAFE void make_secret() {
+  if (g_process.has_secret) return;
+  constexpr int kGetrandom = 318;
+  const long got = sys::call(kGetrandom, g_process.secret, kSecretBytes, 1 /*GRND_NONBLOCK*/);
+  g_process.has_secret = got == kSecretBytes;
+}
+
+SIPROF_SIGNAL_SAFE AttachStep hand_over(AttachRequest* request, const Handover& handover) {
+  const auto user = static_cast<std::uint32_t>(sys::call(SYS_geteuid));
+  AgentAddresses addresses;
+  find_addresses(request->use_inherited_agent ? g_config.user_id : user, &addresses);
+  AttachStep why = AttachStep::kAgent;
+  const int fd = connect_to_any(addresses, &why);
+  if (fd >= 0) return send_message(fd, *request, handover) ? AttachStep::kDone : AttachStep::kAgent;
+  if (why == AttachStep::kRefused || g_config.explicit_socket) return why;
+
+  // Another user's agent can't be started by us, only our own.
+  if (request->use_inherited_agent && user != g_config.user_id) {
+    find_addresses(user, &addresses);
+    const int own = connect_to_any(addresses, &why);
+    if (own >= 0) return send_message(own, *request, handover) ? AttachStep::kDone : AttachStep::kAgent;
+  }
+  int pair[2];
+  if (sys::call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return AttachStep::kAgent;
+  if (!send_message(pair[0], *request, handover)) return AttachStep::kAgent;
+  return start_agent(request, pair[1], addresses) ? AttachStep::kDone : AttachStep::kAgent;
+}
+
+}  // namespace
+
+int run_attach_child(void* argument) {
+  auto* request = static_cast<AttachRequest*>(argument);
+  request->step = AttachStep::kMemory;
+  const long fd = make_memory(kInitialBytes);
+  if (failed(fd) || !map_memory(request, fd)) return 0;
+  fill_header(*request);
+  make_secret();
+  Handover handover{};
+  open_all(fd, &handover);
+  request->step = hand_over(request, handover);
+  if (request->step == AttachStep::kDone) scan_threads(request);
+  return 0;
+}
+
+}  // namespace siprof::shim

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The child's half of an attach: has its own descriptors, shares the app's memory,
+// makes raw system calls only.
+#pragma once
+
+#include <cstdint>
+
+#include "proto/siprof/shared_memory.h"
+#include "shim/base/attrs.h"
+
+namespace siprof::shim {
+
+enum class AttachStep : std::uint32_t {
+  kDone = 0,
+  kMemory = 1,  // no memfd, or no room for it: likely to stay so
+  kAgent = 2,   // no agent listens and none could be started
+  kRefused = 3  // somebody else's socket
+};
+
+inline constexpr std::uint32_t kMaxScannedThreads = 512;
+
+struct AttachRequest {
+  // In.
+  std::uint64_t now_ns;
+  std::uint64_t session;     // number of the new attachment
+  void* mapping;             // where the memory was mapped before, null: anywhere
+  std::uint32_t max_chunks;  // of the earlier mapping
+  std::int32_t pid;          // the app, as it sees itself
+  bool stays_reaper;         // the app is pid 1 or a subreaper: hide the agent behind a middle process
+  bool use_inherited_agent;  // join the agent of the process we were forked from
+  // Out.
+  AttachStep step;
+  std::int32_t middle_pid;
+  std::uint32_t thread_count;
+  std::int32_t threads[kMaxScannedThreads];  // of the app, to find those without a timer
+};
+
+// Runs in the child; its result is in the request.
+SIPROF_SIGNAL_SAFE int run_attach_child(void* request);
+
+}  // namespace siprof::shim

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes the interrupted thread's stack into its ring. The variant is a file that
+// the build picks: capture_copy.cpp takes registers and a bounded copy.
+#pragma once
+
+#include <ucontext.h>
+
+#include <cstdint>
+
+#include "proto/siprof/shared_memory.h"
+#include "shim/core/thread.h"
+
+namespace siprof::shim {
+
+struct Tick {
+  std::uint64_t time_ns;    // CLOCK_MONOTONIC
+  std::uint64_t period_ns;  // CPU time that one tick stands for
+  std::uint32_t weight;     // 1 + overruns
+};
+
+// Context: signal handler; `context` is its third argument.
+// Errors: none; what is lost is counted.
+SIPROF_SIGNAL_SAFE void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread,
+                                const Tick& tick, const ucontext_t* context);
+
+}  // namespace siprof::shim

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/core/config.h"
+
+#include <elf.h>
+#include <sys/auxv.h>
+#include <time.h>
+
+#include "proto/siprof/shared_memory.h"
+#include "shim/base/text.h"
+
+namespace siprof::shim {
+
+constinit Config g_config{};
+
+namespace {
+
+// What the agent needs to know of a process, or to run itself. The whole
+// environment is not taken: it may hold secrets and be large.
+constexpr const char* kTaken[] = {
+    "SIPROF_", "OTEL_", "DD_SERVICE=", "DD_VERSION=",    "DD_ENV=",       "XDG_STATE_HOME=",
+    "HOME=",   "PATH=", "TZ=",         "SSL_CERT_FILE=", "SSL_CERT_DIR=", "XDG_RUNTIME_DIR="};
+
+// Processes that differ in one of these need different agents.
+constexpr const char* kAgentOptions[] = {"SIPROF_COLLECTOR=",     "SIPROF_TOKEN",
+                                         "SIPROF_OUTPUT=",        "SIPROF_SPOOL",
+                                         "SIPROF_WINDOW=",        "SIPROF_TLS_",
+                                         "SIPROF_LOG=",           "SIPROF_BUDGET=",
+                                         "SIPROF_NATIVE_FRAMES=", "OTEL_EXPORTER_OTLP_ENDPOINT="};
+
+template <std::size_t N>
+bool starts_with_any(const char* s, const char* const (&prefixes)[N]) {
+  for (const char* prefix : prefixes) {
+    if (starts_with(s, prefix)) return true;
+  }
+  return false;
+}
+
+std::uint64_t fnv1a(std::uint64_t hash, const char* s) {
+  for (; *s != '\0'; ++s) hash = (hash ^ static_cast<unsigned char>(*s)) * 0x100000001b3;
+  return (hash ^ 0xff) * 0x100000001b3;
+}
+
+void take_environment(char** envp) {
+  // A sum, so that the order of the variables doesn't matter.
+  std::uint64_t hash = 0;
+  for (char** entry = envp; *entry != nullptr; ++entry) {
+    if (!starts_with_any(*entry, kTaken)) continue;
+    if (starts_with_any(*entry, kAgentOptions)) hash += fnv1a(0xcbf29ce484222325, *entry);
+    const std::size_t bytes = length(*entry) + 1;
+    if (g_config.environment_bytes + bytes > sizeof(g_config.environment)) continue;
+    copy_bytes(g_config.environment + g_config.environment_bytes, *entry, bytes);
+    g_config.environment_bytes += bytes;
+  }
+  g_config.agent_hash = hash;
+}
+
+void take_argv(int argc, char** argv) {
+  for (int i = 0; i < argc && argv[i] != nullptr; ++i) {
+    const std::size_t bytes = length(argv[i]) + 1;
+    if (g_config.argv_bytes + bytes > sizeof(g_config.argv)) return;
+    copy_bytes(g_config.argv + g_config.argv_bytes, argv[i], bytes);
+    g_config.argv_bytes += bytes;
+  }
+}
+
+std::uint32_t number_or(const char* text, std::uint32_t low, std::uint32_t high, std::uint32_t otherwise) {
+  if (text == nullptr || *text == '\0') return otherwise;
+  std::uint32_t value = 0;
+  for (; *text != '\0'; ++text) {
+    if (*text < '0' || *text > '9' || value > high) return otherwise;
+    value = value * 10 + static_cast<std::uint32_t>(*text - '0');
+  }
+  return value < low || value > high ? otherwise : value;
+}
+
+bool list_has(const char* list, const char* word) {
+  const std::size_t bytes = length(word);
+  for (const char* at = list; *at != '\0';) {
+    if (starts_with(at, word) && (at[bytes] == '\0' || at[bytes] == ',')) return true;
+    while (*at != '\0' && *at++ != ',') {
+    }
+  }
+  return false;
+}
+
+// With SIPROF_FOLLOW=0 this process is profiled and what it execs is not: the
+// value they inherit is changed in place, because setenv would reallocate the
+// app's environment.
+bool follow_stops_here(char** envp) {
+  for (char** entry = envp; *entry != nullptr; ++entry) {
+    if (equal(*entry, "SIPROF_FOLLOW=-")) return true;
+    if (equal(*entry, "SIPROF_FOLLOW=0")) {
+      g_config.follow_children = false;
+      (*entry)[length(*entry) - 1] = '-';
+    }
+  }
+  return false;
+}
+
+bool is_on(const char* name, const char* value) {
+  const char* found = captured(name);
+  return found != nullptr && equal(found, value);
+}
+
+}  // namespace
+
+const char* captured(const char* name) {
+  const std::size_t bytes = length(name);
+  const char* end = g_config.environment + g_config.environment_bytes;
+  for (const char* at = g_config.environment; at < end; at += length(at) + 1) {
+    if (starts_with(at, name) && at[bytes] == '=') return at + bytes + 1;
+  }
+  return nullptr;
+}
+
+void read_config(int argc, char** argv, char** envp) {
+  g_config.follow_children = true;
+  g_config.user_id = static_cast<std::uint32_t>(getauxval(AT_EUID));
+  take_environment(envp);
+  if (is_on("SIPROF_DISABLED", "1") || is_on("OTEL_SDK_DISABLED", "true") || follow_stops_here(envp)) return;
+  // A set-user-id program's environment is not ours to trust.
+  if (getauxval(AT_SECURE) != 0) return;
+
+  take_argv(argc, argv);
+  g_config.hz = number_or(captured("SIPROF_HZ"), 1, 1000, 100);
+  const char* kinds = captured("SIPROF_KINDS");
+  g_config.kinds = kinds == nullptr || list_has(kinds, "cpu") ? kKindCpu : 0;
+  g_config.explicit_socket = captured("SIPROF_AGENT_SOCKET") != nullptr;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  g_config.start_ns =
+      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  g_config.enabled = true;
+}
+
+}  // namespace siprof::shim

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/core/ring_writer.h"
+
+#include "shim/core/process.h"
+
+namespace siprof::shim {
+
+// The chunk being filled, if it still is ours: after a new attach the memory was
+// replaced by empty memory, and after a fork it is the parent's.
+ChunkHeader* RingWriter::current() {
+  if (thread_.session != session_) {
+    thread_.session = session_;
+    thread_.chunk = 0;
+    thread_.next_sequence = 1;
+    return nullptr;
+  }
+  if (thread_.chunk == 0) return nullptr;
+  ChunkHeader* chunk = chunk_at(thread_.chunk - 1);
+  return chunk->owner.load(std::memory_order_relaxed) == owner() ? chunk : nullptr;
+}
+
+ChunkHeader* RingWriter::claim_chunk() {
+  // Pairs with the agent's release after it has grown the file. Never beyond what
+  // is mapped, whatever the shared page says.
+  std::uint32_t chunks = header_->chunk_count.load(std::memory_order_acquire);
+  if (chunks > g_process.max_chunks) chunks = g_process.max_chunks;
+  // Threads start at different places, so that they don't compete for chunk 0.
+  const std::uint32_t start = thread_.serial * 7 + thread_.next_sequence;
+  for (std::uint32_t i = 0; i < chunks; ++i) {
+    const std::uint32_t index = (start + i) % chunks;
+    ChunkHeader* chunk = chunk_at(index);
+    std::uint64_t none = 0;
+    if (chunk->owner.load(std::memory_order_relaxed) != 0) continue;
+    // Acquire pairs with the agent's release of a zeroed chunk.
+    if (!chunk->owner.compare_exchange_strong(none, owner(), std::memory_order_acquire)) continue;
+    // Pairs with the agent's acquire: it leaves chunks without a sequence alone.
+    chunk->sequence.store(thread_.next_sequence++, std::memory_order_release);
+    thread_.chunk = index + 1;
+    return chunk;
+  }
+  thread_.chunk = 0;
+  return nullptr;
+}
+
+RecordHeader* RingWriter::claim(std::uint32_t least, std::uint32_t most, std::uint32_t* bytes) {
+  ChunkHeader* chunk = current();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (chunk != nullptr) {
+      const std::uint32_t used = chunk->reserved.load(std::memory_order_relaxed);
+      const std::uint32_t left = used < kChunkPayloadBytes ? kChunkPayloadBytes - used : 0;
+      if (left >= least) {
+        const std::uint32_t take = most < left ? most : left;
+        // An add, not a store: a handler may have taken space since the load.
+        const std::uint32_t at = chunk->reserved.fetch_add(take, std::memory_order_relaxed);
+        if (at + take <= kChunkPayloadBytes) {
+          *bytes = take;
+          return reinterpret_cast<RecordHeader*>(reinterpret_cast<char*>(chunk + 1) + at);
+        }
+      }
+      seal();
+    }
+    chunk = claim_chunk();
+    if (chunk == nullptr) return nullptr;
+  }
+  return nullptr;
+}
+
+void RingWriter::seal() {
+  ChunkHeader* chunk = current();
+  if (chunk == nullptr) return;
+  std::uint32_t used = chunk->reserved.load(std::memory_order_relaxed);
+  if (used > kChunkPayloadBytes) used = kChunkPayloadBytes;
+  // Release: whoever sees the seal sees every record before it. Pairs with the
+  // acquire in the agent's chunk reader.
+  chunk->sealed.store(kSealedBit | used, std::memory_order_release);
+  thread_.chunk = 0;
+}
+
+}  // namespace siprof::shim

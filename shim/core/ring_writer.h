@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Appends records to the calling thread's chain of chunks (shared_memory.h).
+//
+// One writer a chain. No lock, no call, bounded time. A handler that interrupts a
+// writer of the same thread is safe: space is handed out by an atomic add and a
+// record is visible only when committed.
+#pragma once
+
+#include <cstdint>
+
+#include "proto/siprof/shared_memory.h"
+#include "shim/core/thread.h"
+
+namespace siprof::shim {
+
+class RingWriter {
+ public:
+  // `session` is the attachment `header` belongs to.
+  RingWriter(SharedHeader* header, std::uint64_t session, ThreadState& thread)
+      : header_(header), session_(session), thread_(thread) {}
+
+  // Space for a record of at least `least` and at most `most` bytes (multiples of
+  // 8, least <= kChunkPayloadBytes); `*bytes` says how many. Null: pool is full.
+  SIPROF_SIGNAL_SAFE RecordHeader* claim(std::uint32_t least, std::uint32_t most, std::uint32_t* bytes);
+
+  // Makes a claimed record visible to the agent.
+  SIPROF_SIGNAL_SAFE static void commit(RecordHeader* record, RecordKind kind, std::uint32_t bytes) {
+    record->bytes = bytes;
+    // Pairs with the acquire in the agent's chunk reader.
+    record->kind.store(kind, std::memory_order_release);
+  }
+
+  // Gives up the chunk being filled, so that the agent can take it back.
+  SIPROF_SIGNAL_SAFE void seal();
+
+ private:
+  SIPROF_SIGNAL_SAFE ChunkHeader* current();
+  SIPROF_SIGNAL_SAFE ChunkHeader* claim_chunk();
+  ChunkHeader* chunk_at(std::uint32_t index) const {
+    return reinterpret_cast<ChunkHeader*>(reinterpret_cast<char*>(header_) + kSharedHeaderBytes +
+                                          std::uint64_t{index} * kChunkBytes);
+  }
+  std::uint64_t owner() const {
+    return std::uint64_t{thread_.serial} << 32 | static_cast<std::uint32_t>(thread_.tid);
+  }
+
+  SharedHeader* header_;
+  std::uint64_t session_;
+  ThreadState& thread_;
+};
+
+}  // namespace siprof::shim

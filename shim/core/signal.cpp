@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/core/signal.h"
+
+#include "shim/base/text.h"
+#include "shim/core/process.h"
+#include "shim/core/timer.h"
+
+extern "C" void siprof_restore_rt();  // restore.S
+
+namespace siprof::shim {
+namespace {
+
+constexpr int kCandidates[] = {SIGPROF, SIGVTALRM, SIGSTKFLT, SIGPWR};
+constexpr unsigned long kRestorerFlag = 0x04000000;  // SA_RESTORER: x86-64 has no other way back
+constexpr int kSignals = 64;
+
+constexpr sys::SignalSet all_candidates() {
+  sys::SignalSet bits = 0;
+  for (int signal : kCandidates) bits |= sys::signal_bit(signal);
+  return bits;
+}
+
+struct AppSignals {
+  // For signals that are or were ours. Written under `lock`, read in handlers:
+  // a torn read can only mix two actions that the app changed at this moment.
+  KernelAction action[kSignals + 1];
+};
+
+constinit AppSignals g_app{};
+constinit std::atomic<int> g_current{0};                   // release after its action is installed
+constinit std::atomic<sys::SignalSet> g_taken{0};          // release; bits only get added
+constinit std::atomic<sys::SignalSet> g_mask_had_ours{0};  // by signal: the app's sa_mask held our signal
+constinit std::atomic<bool> g_alternate_stack_handlers{false};
+constinit std::atomic<std::uint32_t> g_lock{0};  // serializes changes; never taken in a handler
+constinit TickHandler g_handler = nullptr;
+
+// The thread that holds it has every signal blocked, so no handler of the app can
+// come to want it meanwhile.
+class ChangeLock {
+ public:
+  ChangeLock() {
+    const sys::SignalSet all = ~sys::SignalSet{0};
+    sys::change_mask(SIG_BLOCK, &all, &old_);
+    std::uint32_t free = 0;
+    while (!g_lock.compare_exchange_weak(free, 1, std::memory_order_acquire)) {
+      free = 0;
+      sys::call(SYS_sched_yield);
+    }
+  }
+  ~ChangeLock() {
+    g_lock.store(0, std::memory_order_release);  // pairs with the acquire above
+    sys::change_mask(SIG_SETMASK, &old_, nullptr);
+  }
+  sys::SignalSet old_mask() const { return old_; }
+
+ private:
+  sys::SignalSet old_ = 0;
+};
+
+SIPROF_SIGNAL_SAFE long kernel_sigaction(int signal, const KernelAction* set, KernelAction* old) {
+  return sys::call(SYS_rt_sigaction, signal, set, old, sizeof(sys::SignalSet));
+}
+
+bool is_function(const void* handler) {
+  return handler != SIG_DFL && handler != SIG_IGN;
+}
+
+// Our handler in front of the app's action. All signals wait while it runs: a tick
+// inside a tick has nothing to add. For a signal the app handles itself, its mask and
+// flags hold, as they did without us.
+long install_front(int signal, const KernelAction& app) {
+  KernelAction front{};
+  front.handler = reinterpret_cast<void*>(g_handler);
+  front.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | kRestorerFlag;
+  front.mask = ~sys::SignalSet{0};
+  front.restorer = siprof_restore_rt;
+  if (is_function(app.handler)) {
+    front.flags =
+        (app.flags & ~(static_cast<unsigned long>(SA_RESETHAND))) | SA_SIGINFO | SA_ONSTACK | kRestorerFlag;
+    front.mask = app.mask;
+  }
+  return kernel_sigaction(signal, &front, nullptr);
+}
+
+bool try_take(int signal) {
+  KernelAction now{};
+  if (kernel_sigaction(signal, nullptr, &now) != 0 || now.handler != SIG_DFL) return false;
+  g_app.action[signal] = now;
+  if (install_front(signal, now) != 0) return false;
+  g_taken.fetch_or(sys::signal_bit(signal), std::memory_order_release);
+  return true;
+}
+
+bool take_next_free() {
+  for (int signal : kCandidates) {
+    if ((g_taken.load(std::memory_order_acquire) & sys::signal_bit(signal)) != 0) continue;
+    if (!try_take(signal)) continue;
+    g_current.store(signal, std::memory_order_release);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+int current_signal() {
+  return g_current.load(std::memory_order_acquire);
+}
+sys::SignalSet candidate_bits() {
+  return all_candidates();
+}
+sys::SignalSet taken_bits() {
+  return g_taken.load(std::memory_order_acquire);
+}
+bool has_alternate_stack_handlers() {
+  return g_alternate_stack_handlers.load(std::memory_order_relaxed);
+}
+
+bool start_signal(TickHandler handler) {
+  g_handler = handler;
+  if (!take_next_free()) return false;
+  open_signal_in_this_thread();
+  return true;
+}
+
+void open_signal_in_this_thread() {
+  const sys::SignalSet ours = sys::signal_bit(current_signal());
+  sys::SignalSet old = 0;
+  sys::change_mask(SIG_UNBLOCK, &ours, &old);
+  this_thread().blocked_view |= old & candidate_bits();
+}
+
+sys::SignalSet kernel_mask_for(sys::SignalSet app_mask) {
+  const int current = current_signal();
+  return current == 0 ? app_mask : app_mask & ~sys::signal_bit(current);
+}
+
+void reset_signal_lock() {
+  g_lock.store(0, std::memory_order_relaxed);
+}
+
+bool leave_signal(int signal) {
+  bool moved = false;
+  {
+    ChangeLock lock;
+    if (current_signal() != signal) return true;
+    moved = take_next_free();
+    if (moved) move_timers(current_signal());
+  }
+  if (!moved) return false;
+  count(Counter::signal_moves);
+  // What the app believes is blocked is now really blocked; the new one is open.
+  const sys::SignalSet left = sys::signal_bit(signal) & this_thread().blocked_view;
+  open_signal_in_this_thread();
+  if (left != 0) sys::change_mask(SIG_BLOCK, &left, nullptr);
+  return true;
+}
+
+void forward(int signal, siginfo_t* info, void* context) {
+  const sys::SignalSet bit = sys::signal_bit(signal);
+  auto* machine = static_cast<ucontext_t*>(context);
+  // The app has it blocked, so it must stay pending: block it for real when this
+  // handler returns, and queue it again.
+  if ((t_thread.blocked_view & bit) != 0) {
+    reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask) |= bit;
+    const long pid = sys::call(SYS_getpid);
+    if (info->si_code == SI_TKILL) {
+      sys::call(SYS_rt_tgsigqueueinfo, pid, sys::thread_id(), signal, info);
+    } else {
+      sys::call(SYS_rt_sigqueueinfo, pid, signal, info);
+    }
+    return;
+  }
+  KernelAction& app = g_app.action[signal];
+  void* handler = app.handler;
+  if (handler == SIG_IGN) return;
+  if (handler != SIG_DFL) {
+    if ((app.flags & static_cast<unsigned long>(SA_RESETHAND)) != 0) app.handler = nullptr;
+    reinterpret_cast<TickHandler>(handler)(signal, info, context);
+    return;
+  }
+  // The default of all four ends the process: let the kernel do it.
+  KernelAction fallback{};
+  fallback.restorer = siprof_restore_rt;
+  fallback.flags = kRestorerFlag;
+  kernel_sigaction(signal, &fallback, nullptr);
+  reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask) &= ~bit;
+  sys::call(SYS_tgkill, sys::call(SYS_getpid), sys::thread_id(), signal);
+}
+
+bool is_taken(int signal) {
+  return signal >= 1 && signal <= kSignals && (taken_bits() & sys::signal_bit(signal)) != 0;
+}
+
+long taken_sigaction(int signal, const KernelAction* set, KernelAction* old) {
+  if (set != nullptr && is_function(set->handler)) leave_signal(signal);
+  ChangeLock lock;
+  if (old != nullptr) *old = g_app.action[signal];
+  if (set == nullptr) return 0;
+  g_app.action[signal] = *set;
+  return install_front(signal, *set);
+}
+
+// Ticks during a handler would otherwise be counted for what runs after it. But a
+// tick on a small alternate stack might not fit, and the kernel kills then.
+sys::SignalSet handler_mask_for(int signal, sys::SignalSet app_mask, bool on_alternate_stack) {
+  if (current_signal() == 0) return app_mask;
+  const sys::SignalSet ours = sys::signal_bit(current_signal());
+  const sys::SignalSet bit = sys::signal_bit(signal);
+  if ((app_mask & ours) != 0) {
+    g_mask_had_ours.fetch_or(bit, std::memory_order_relaxed);
+  } else {
+    g_mask_had_ours.fetch_and(~bit, std::memory_order_relaxed);
+  }
+  if (on_alternate_stack) g_alternate_stack_handlers.store(true, std::memory_order_relaxed);
+  return on_alternate_stack ? app_mask | ours : app_mask & ~ours;
+}
+
+sys::SignalSet app_handler_mask(int signal, sys::SignalSet kernel_mask) {
+  if (current_signal() == 0) return kernel_mask;
+  const sys::SignalSet ours = sys::signal_bit(current_signal());
+  const bool had_ours = (g_mask_had_ours.load(std::memory_order_relaxed) & sys::signal_bit(signal)) != 0;
+  return (kernel_mask & ~ours) | (had_ours ? ours : 0);
+}
+
+AppViewForExec::AppViewForExec() : blocked_(0), ignored_(0) {
+  if (current_signal() == 0) return;
+  blocked_ = this_thread().blocked_view & taken_bits();
+  if (blocked_ != 0) sys::change_mask(SIG_BLOCK, &blocked_, nullptr);
+  for (int signal : kCandidates) {
+    if ((taken_bits() & sys::signal_bit(signal)) == 0 || g_app.action[signal].handler != SIG_IGN) continue;
+    KernelAction ignore{};
+    ignore.handler = reinterpret_cast<void*>(SIG_IGN);
+    ignore.flags = kRestorerFlag;
+    ignore.restorer = siprof_restore_rt;
+    kernel_sigaction(signal, &ignore, nullptr);
+    ignored_ |= sys::signal_bit(signal);
+  }
+}
+
+AppViewForExec::~AppViewForExec() {
+  for (int signal : kCandidates) {
+    if ((ignored_ & sys::signal_bit(signal)) != 0) install_front(signal, g_app.action[signal]);
+  }
+  const sys::SignalSet ours = blocked_ & sys::signal_bit(current_signal() == 0 ? 1 : current_signal());
+  if (ours != 0) sys::change_mask(SIG_UNBLOCK, &ours, nullptr);
+}
+
+}  // namespace siprof::shim

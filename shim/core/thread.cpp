@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/core/thread.h"
+
+#include <elf.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+
+#include "shim/base/arch.h"
+#include "shim/core/process.h"
+
+namespace siprof::shim {
+
+SIPROF_TLS ThreadState t_thread;
+
+ThreadState& this_thread() {
+  asm volatile("");
+  return t_thread;
+}
+
+void meet_unknown_thread(ThreadState& thread, std::int32_t tid) {
+  thread.tid = tid;
+  thread.serial = g_process.last_serial.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+void meet_main_thread() {
+  meet_unknown_thread(t_thread, sys::thread_id());
+  // The kernel puts the executable's name at the very top of the first stack.
+  const std::uint64_t top = getauxval(AT_EXECFN);
+  rlimit64 limit{};
+  if (top == 0 || sys::call(SYS_prlimit64, 0, RLIMIT_STACK, nullptr, &limit) != 0) return;
+  // Nothing else is mapped within the limit (the kernel keeps the gap free), but
+  // an unlimited stack tells nothing: trust what Linux reserves at least.
+  constexpr std::uint64_t kAtLeastReserved = 120 * 1024 * 1024;
+  const std::uint64_t bytes = limit.rlim_cur < kAtLeastReserved ? limit.rlim_cur : kAtLeastReserved;
+  t_thread.stack_high = top & ~std::uint64_t{7};
+  t_thread.stack_low = top - bytes;
+}
+
+void meet_thread(std::uint64_t stack_bytes) {
+  meet_unknown_thread(t_thread, sys::thread_id());
+  // glibc puts the thread's control block at the top of its stack, the app's own
+  // stack or not.
+  const std::uint64_t top = thread_pointer();
+  const auto here = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
+  if (stack_bytes == 0 || here > top || top - here > stack_bytes) return;
+  t_thread.stack_high = top;
+  t_thread.stack_low = top - stack_bytes;
+}
+
+}  // namespace siprof::shim

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the shim keeps for each thread: initial-exec storage, so that a handler
+// reaches it without a call. Zero is a valid state: a thread we never met.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "proto/siprof/shared_memory.h"
+#include "shim/base/attrs.h"
+#include "shim/base/sys.h"
+
+namespace siprof::shim {
+
+struct ThreadState {
+  std::int32_t tid;       // 0: not met yet
+  std::uint32_t serial;   // unique in the process, so that a reused tid is another thread
+  std::uint64_t session;  // the attachment that `chunk` belongs to
+  std::uint32_t chunk;    // index + 1 of the chunk being filled, 0: none; checked against its owner
+  std::uint32_t next_sequence;
+  std::uint32_t next_sample;
+  std::uint32_t control_generation;
+  // The stack, [low, high); 0, 0: unknown, then it is only read by the kernel.
+  std::uint64_t stack_low;
+  std::uint64_t stack_high;
+  // What the app believes it has blocked, of the signals that we may use.
+  sys::SignalSet blocked_view;
+  std::uint32_t timer_slot;  // index + 1 into the timer table, 0: none
+  std::uint32_t hz;          // rate its timer runs at, 0: not known yet
+  bool busy;                 // inside the shim: a tick now is dropped
+};
+static_assert(sizeof(ThreadState) <= 256);
+
+extern SIPROF_TLS ThreadState t_thread;
+
+// The storage of the running thread, computed anew at each call: a fiber may
+// resume on another thread, where an address kept from before is wrong.
+__attribute__((noinline)) ThreadState& this_thread();
+
+// Fills in tid, serial and stack of the calling thread. `stack_bytes` 0: unknown.
+// Context: any thread, before its timer is armed.
+void meet_main_thread();
+void meet_thread(std::uint64_t stack_bytes);
+// The same from a first tick, when nothing is known of the stack.
+SIPROF_SIGNAL_SAFE void meet_unknown_thread(ThreadState& thread, std::int32_t tid);
+
+}  // namespace siprof::shim

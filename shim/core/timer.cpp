@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/core/timer.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "shim/base/sys.h"
+#include "shim/base/text.h"
+#include "shim/core/process.h"
+#include "shim/core/signal.h"
+#include "shim/core/thread.h"
+
+namespace siprof::shim {
+
+constinit TimerSlot g_timer_slots[kTimerSlots]{};
+constinit std::atomic<std::uint32_t> g_hz{100};
+constinit std::atomic<std::uint32_t> g_armed{0};
+
+namespace {
+
+// Where to look for a free slot first: no slot below it is known to be free.
+constinit std::atomic<std::uint32_t> g_slot_hint{0};
+// Slots from here on were never used.
+constinit std::atomic<std::uint32_t> g_slots_touched{0};
+constinit std::atomic<std::uint32_t> g_reap_at{0};
+constinit std::atomic<std::uint32_t> g_limit{0};  // 0: not read yet
+
+// The kernel's clock of another thread's CPU time (include/linux/posix-timers_types.h).
+constexpr std::int32_t cpu_clock_of(std::int32_t tid) {
+  return (~tid << 3) | 6;
+}
+
+// A quarter of what the user may have queued, at least one.
+SIPROF_SIGNAL_SAFE std::uint32_t slot_limit() {
+  std::uint32_t limit = g_limit.load(std::memory_order_relaxed);
+  if (limit != 0) return limit;
+  rlimit64 pending{};
+  const long failed = sys::call(SYS_prlimit64, 0, RLIMIT_SIGPENDING, nullptr, &pending);
+  const std::uint64_t quarter = failed != 0 ? 1024 : pending.rlim_cur / 4;
+  limit = static_cast<std::uint32_t>(quarter > kTimerSlots ? kTimerSlots : quarter < 1 ? 1 : quarter);
+  g_limit.store(limit, std::memory_order_relaxed);
+  return limit;
+}
+
+SIPROF_SIGNAL_SAFE timespec to_timespec(std::uint64_t ns) {
+  return {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+}
+
+SIPROF_SIGNAL_SAFE std::uint64_t period_ns(std::uint32_t hz) {
+  return 1'000'000'000 / (hz == 0 ? 1 : hz);
+}
+
+// Cheap and good enough for a phase; mixed as splitmix64 does.
+SIPROF_SIGNAL_SAFE std::uint64_t random_below(std::uint64_t bound, std::uint64_t salt) {
+  std::uint64_t x = __builtin_ia32_rdtsc() + salt * 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return (x ^ (x >> 31)) % bound;
+}
+
+SIPROF_SIGNAL_SAFE bool create_timer(TimerSlot& slot, std::int32_t tid, int signal) {
+  sigevent event;
+  zero_bytes(&event, sizeof(event));
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = signal;
+  event.sigev_value.sival_ptr = &slot;
+  event._sigev_un._tid = tid;
+  std::int32_t timer_id = -1;
+  if (sys::call(SYS_timer_create, cpu_clock_of(tid), &event, &timer_id) != 0) return false;
+  slot.timer_id = timer_id;
+  return true;
+}
+
+SIPROF_SIGNAL_SAFE void start_timer(TimerSlot& slot, std::uint32_t hz, std::uint64_t salt) {
+  const std::uint64_t period = period_ns(hz);
+  itimerspec times{};
+  times.it_interval = to_timespec(period);
+  times.it_value = to_timespec(1 + random_below(period, salt));
+  sys::call(SYS_timer_settime, slot.timer_id, 0, &times, nullptr);
+}
+
+SIPROF_SIGNAL_SAFE TimerSlot* claim_slot() {
+  if (g_armed.fetch_add(1, std::memory_order_relaxed) >= slot_limit()) {
+    g_armed.fetch_sub(1, std::memory_order_relaxed);
+    count(Counter::timers_refused);
+    return nullptr;
+  }
+  const std::uint32_t start = g_slot_hint.load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < kTimerSlots; ++i) {
+    const std::uint32_t index = (start + i) % kTimerSlots;
+    std::int32_t free = 0;
+    // Acquire pairs with the release in release_slot.
+    if (!g_timer_slots[index].tid.compare_exchange_strong(free, -1, std::memory_order_acquire)) continue;
+    g_slot_hint.store(index + 1, std::memory_order_relaxed);
+    std::uint32_t touched = g_slots_touched.load(std::memory_order_relaxed);
+    while (touched <= index &&
+           !g_slots_touched.compare_exchange_weak(touched, index + 1, std::memory_order_relaxed)) {
+    }
+    return &g_timer_slots[index];
+  }
+  g_armed.fetch_sub(1, std::memory_order_relaxed);
+  count(Counter::timers_refused);
+  return nullptr;
+}
+
+SIPROF_SIGNAL_SAFE void release_slot(TimerSlot& slot) {
+  slot.tid.store(0, std::memory_order_release);
+  const auto index = static_cast<std::uint32_t>(&slot - g_timer_slots);
+  if (index < g_slot_hint.load(std::memory_order_relaxed))
+    g_slot_hint.store(index, std::memory_order_relaxed);
+  g_armed.fetch_sub(1, std::memory_order_relaxed);
+}
+
+SIPROF_SIGNAL_SAFE std::uint32_t arm(std::int32_t tid) {
+  TimerSlot* slot = claim_slot();
+  if (slot == nullptr) return 0;
+  if (!create_timer(*slot, tid, current_signal())) {
+    release_slot(*slot);
+    count(Counter::timers_failed);
+    return 0;
+  }
+  start_timer(*slot, g_hz.load(std::memory_order_relaxed), static_cast<std::uint64_t>(tid));
+  // Release: whoever sees the tid sees timer_id.
+  slot->tid.store(tid, std::memory_order_release);
+  return static_cast<std::uint32_t>(slot - g_timer_slots) + 1;
+}
+
+SIPROF_SIGNAL_SAFE std::uint32_t touched_slots() {
+  return g_slots_touched.load(std::memory_order_relaxed);
+}
+
+SIPROF_SIGNAL_SAFE bool is_armed(std::int32_t tid) {
+  for (std::uint32_t i = 0; i < touched_slots(); ++i) {
+    if (g_timer_slots[i].tid.load(std::memory_order_relaxed) == tid) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::uint32_t arm_timer(std::int32_t tid) {
+  return arm(tid);
+}
+
+void arm_this_thread() {
+  ThreadState& thread = this_thread();
+  thread.hz = g_hz.load(std::memory_order_relaxed);
+  thread.timer_slot = arm(thread.tid);
+}
+
+void disarm_slot(std::uint32_t slot_plus_one) {
+  if (slot_plus_one == 0) return;
+  TimerSlot& slot = g_timer_slots[slot_plus_one - 1];
+  std::int32_t tid = slot.tid.load(std::memory_order_acquire);
+  if (tid <= 0 || !slot.tid.compare_exchange_strong(tid, -1, std::memory_order_acquire)) return;
+  sys::call(SYS_timer_delete, slot.timer_id);
+  release_slot(slot);
+}
+
+void arm_unknown(const std::int32_t* tids, std::uint32_t tid_count) {
+  if (tid_count <= g_armed.load(std::memory_order_relaxed)) return;  // the usual case: all are
+  for (std::uint32_t i = 0; i < tid_count; ++i) {
+    if (!is_armed(tids[i])) arm(tids[i]);
+  }
+}
+
+void retime_slot(std::uint32_t slot_plus_one, std::uint32_t hz) {
+  if (slot_plus_one == 0) return;
+  start_timer(g_timer_slots[slot_plus_one - 1], hz, slot_plus_one);
+}
+
+void move_timers(int signal) {
+  for (std::uint32_t i = 0; i < touched_slots(); ++i) {
+    TimerSlot& slot = g_timer_slots[i];
+    std::int32_t tid = slot.tid.load(std::memory_order_acquire);
+    // The claim keeps the thread's own end from deleting the timer meanwhile.
+    if (tid <= 0 || !slot.tid.compare_exchange_strong(tid, -1, std::memory_order_acquire)) continue;
+    sys::call(SYS_timer_delete, slot.timer_id);
+    if (create_timer(slot, tid, signal)) {
+      start_timer(slot, g_hz.load(std::memory_order_relaxed), static_cast<std::uint64_t>(tid));
+      slot.tid.store(tid, std::memory_order_release);
+    } else {
+      release_slot(slot);
+    }
+  }
+}
+
+void forget_timers() {
+  for (std::uint32_t i = 0; i < touched_slots(); ++i)
+    g_timer_slots[i].tid.store(0, std::memory_order_relaxed);
+  g_armed.store(0, std::memory_order_relaxed);
+  g_slot_hint.store(0, std::memory_order_relaxed);
+}
+
+void reap_some_timers() {
+  if (g_armed.load(std::memory_order_relaxed) < 2) return;
+  const long pid = sys::call(SYS_getpid);
+  for (int i = 0; i < 4; ++i) {
+    const std::uint32_t index = g_reap_at.fetch_add(1, std::memory_order_relaxed) % touched_slots();
+    const std::int32_t tid = g_timer_slots[index].tid.load(std::memory_order_acquire);
+    constexpr long kNoSuchThread = -3;  // -ESRCH
+    if (tid > 0 && sys::call(SYS_tgkill, pid, tid, 0) == kNoSuchThread) disarm_slot(index + 1);
+  }
+}
+
+}  // namespace siprof::shim

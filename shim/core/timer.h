@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// One CPU-time timer a thread, whose expiry carries the address of its table slot:
+// that is how the handler knows a tick of ours from anybody else's signal.
+//
+// Timers outlive their thread (measured), and each takes a place of RLIMIT_SIGPENDING,
+// which all processes of a user share: they are deleted when the thread ends, what
+// slips through is found later, and the table never takes more than a quarter.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "shim/base/attrs.h"
+
+namespace siprof::shim {
+
+struct TimerSlot {
+  std::atomic<std::int32_t> tid;  // 0: free, -1: being changed; acquire/release with timer_id
+  std::int32_t timer_id;          // the kernel's
+};
+
+inline constexpr std::uint32_t kTimerSlots = 16384;
+extern TimerSlot g_timer_slots[kTimerSlots];
+
+// The slot that a signal's value points to, or null: not a tick of ours.
+// Context: signal handler.
+__attribute__((always_inline)) inline TimerSlot* slot_of(const void* signal_value) {
+  const auto at =
+      reinterpret_cast<std::uint64_t>(signal_value) - reinterpret_cast<std::uint64_t>(g_timer_slots);
+  if (at >= sizeof(g_timer_slots) || at % sizeof(TimerSlot) != 0) return nullptr;
+  return &g_timer_slots[at / sizeof(TimerSlot)];
+}
+
+// Starts `tid`'s timer with a random first phase (a fixed one would make short
+// threads all count or never). Returns the slot's index + 1, 0 on failure (counted).
+// Context: any thread, not a handler.
+std::uint32_t arm_timer(std::int32_t tid);
+
+// The same for the calling thread and kept in its state.
+void arm_this_thread();
+
+// Deletes the calling thread's timer. Context: its end, or the handler.
+SIPROF_SIGNAL_SAFE void disarm_slot(std::uint32_t slot_plus_one);
+
+// Starts timers of all `tids` that have none. Context: handler or any thread.
+SIPROF_SIGNAL_SAFE void arm_unknown(const std::int32_t* tids, std::uint32_t tid_count);
+
+// Sets the running thread's timer to `hz`. Context: signal handler.
+SIPROF_SIGNAL_SAFE void retime_slot(std::uint32_t slot_plus_one, std::uint32_t hz);
+
+// Recreates every timer with another signal. Context: any thread, not a handler.
+void move_timers(int signal);
+
+// After fork: timers are not inherited. Context: fork child, before anything else.
+void forget_timers();
+
+// Deletes the timers of a few slots whose thread is gone. Any thread.
+void reap_some_timers();
+
+// In force for new timers; relaxed: each thread also follows the control block.
+extern std::atomic<std::uint32_t> g_hz;
+extern std::atomic<std::uint32_t> g_armed;  // slots in use; relaxed, a bound
+
+}  // namespace siprof::shim

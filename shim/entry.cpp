@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the loader and fork(2) run of us. The constructor must cost microseconds: it
+// reads the environment, takes a signal and arms one timer; everything else waits
+// for the first tick, which a short program never sees.
+#include <pthread.h>
+
+#include "shim/core/config.h"
+#include "shim/core/process.h"
+#include "shim/core/signal.h"
+#include "shim/core/thread.h"
+#include "shim/core/timer.h"
+#include "shim/probe/cpu.h"
+
+namespace siprof::shim {
+
+constinit Process g_process{};
+
+namespace {
+
+// Timers aren't inherited; shared memory, slots and locks are the parent's.
+void after_fork_in_child() {
+  forget_timers();
+  g_process.attaching.store(0, std::memory_order_relaxed);
+  g_process.failures.store(0, std::memory_order_relaxed);
+  g_process.next_attach_ns.store(0, std::memory_order_relaxed);
+  for (auto& cell : g_process.early) cell.store(0, std::memory_order_relaxed);
+  reset_signal_lock();
+  ThreadState& thread = this_thread();
+  thread.busy = false;
+  thread.timer_slot = 0;
+  thread.control_generation = 0;
+  if (!g_config.follow_children) {
+    g_process.off.store(1, std::memory_order_relaxed);
+    return;
+  }
+  if (g_process.off.load(std::memory_order_relaxed) != 0) return;
+  meet_unknown_thread(thread, sys::thread_id());
+  arm_this_thread();
+}
+
+__attribute__((constructor)) void start(int argc, char** argv, char** envp) {
+  read_config(argc, argv, envp);
+  if (!g_config.enabled || g_config.kinds == 0) return;
+  g_hz.store(g_config.hz, std::memory_order_relaxed);
+  meet_main_thread();
+  if (!start_signal(on_tick)) return;
+  arm_this_thread();
+  pthread_atfork(nullptr, nullptr, after_fork_in_child);
+}
+
+}  // namespace
+}  // namespace siprof::shim

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/probe/cpu.h"
+
+#include <time.h>
+#include <ucontext.h>
+
+#include "shim/core/attach.h"
+#include "shim/core/capture.h"
+#include "shim/core/process.h"
+#include "shim/core/signal.h"
+#include "shim/core/thread.h"
+#include "shim/core/timer.h"
+
+namespace siprof::shim {
+namespace {
+
+constexpr std::uint32_t kIdleHz = 1;         // while the kind is off: to hear when it is on again
+constexpr std::uint32_t kMeasureEvery = 64;  // ticks between two measurements of our own cost
+
+SIPROF_SIGNAL_SAFE std::uint64_t monotonic_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);  // vDSO: no system call, no errno
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// Whose storage this is: a thread made without libc may share its creator's.
+SIPROF_SIGNAL_SAFE bool belongs_here(ThreadState& thread, TimerSlot& slot) {
+  const std::int32_t tid = slot.tid.load(std::memory_order_acquire);
+  const auto index = static_cast<std::uint32_t>(&slot - g_timer_slots) + 1;
+  if (tid <= 0) return thread.tid != 0;  // the slot is being changed at this moment
+  if (thread.tid == 0) meet_unknown_thread(thread, tid);
+  if (thread.tid != tid) {
+    disarm_slot(index);
+    return false;
+  }
+  thread.timer_slot = index;
+  return true;
+}
+
+// Rates that the agent set since the last tick. Ticks so far stand for the old period.
+SIPROF_SIGNAL_SAFE void follow_control(SharedHeader* header, ThreadState& thread) {
+  // Pairs with the agent's release after hz and kinds.
+  const std::uint32_t generation = header->control_generation.load(std::memory_order_acquire);
+  if (generation == thread.control_generation) return;
+  thread.control_generation = generation;
+  std::uint32_t hz = header->hz.load(std::memory_order_relaxed);
+  if (hz < 1 || hz > 1000) return;
+  if ((header->kinds.load(std::memory_order_relaxed) & kKindCpu) == 0) hz = kIdleHz;
+  g_hz.store(hz, std::memory_order_relaxed);
+  if (hz == thread.hz) return;
+  thread.hz = hz;
+  retime_slot(thread.timer_slot, hz);
+}
+
+SIPROF_SIGNAL_SAFE void sample(ThreadState& thread, std::uint32_t weight, const ucontext_t* context) {
+  Tick tick{};
+  tick.time_ns = monotonic_ns();
+  tick.weight = weight;
+  std::uint64_t session = 0;
+  SharedHeader* header = attach_if_due(tick.time_ns, &session);
+  if (header == nullptr) {
+    count(Counter::lost_unattached, weight);
+    return;
+  }
+  if (thread.hz == 0) thread.hz = g_hz.load(std::memory_order_relaxed);
+  tick.period_ns = 1'000'000'000 / thread.hz;
+  const bool on = (header->kinds.load(std::memory_order_relaxed) & kKindCpu) != 0;
+  if (on) capture(header, session, thread, tick, context);
+  follow_control(header, thread);
+  if (thread.next_sample % kMeasureEvery == 1) {
+    count(Counter::handler_ns, (monotonic_ns() - tick.time_ns) * kMeasureEvery);
+  }
+}
+
+}  // namespace
+
+void on_tick(int signal, siginfo_t* info, void* context) {
+  TimerSlot* slot = info->si_code == SI_TIMER ? slot_of(info->si_value.sival_ptr) : nullptr;
+  if (slot == nullptr) {
+    forward(signal, info, context);
+    return;
+  }
+  const std::uint32_t weight = 1 + static_cast<std::uint32_t>(info->si_overrun > 0 ? info->si_overrun : 0);
+  ThreadState& thread = t_thread;
+  if (thread.busy) {
+    count(Counter::lost_reentry, weight);
+    return;
+  }
+  thread.busy = true;
+  auto* machine = static_cast<ucontext_t*>(context);
+  // Signals that ticks have left: what the app believes is blocked becomes really so.
+  const sys::SignalSet left = thread.blocked_view & taken_bits() & ~sys::signal_bit(current_signal());
+  reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask) |= left;
+  if (belongs_here(thread, *slot)) {
+    sample(thread, weight, machine);
+  } else {
+    count(Counter::lost_shared_tls, weight);
+  }
+  thread.busy = false;
+}
+
+}  // namespace siprof::shim

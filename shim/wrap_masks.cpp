@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Wrappers of everything that changes or reports a thread's signal mask. The kernel
+// gets the mask without our signal, the app reads back what it set.
+#include <errno.h>
+
+#include "shim/core/signal.h"
+#include "shim/core/thread.h"
+#include "shim/real.h"
+
+namespace siprof::shim {
+namespace {
+
+// Only the first word of sigset_t reaches the kernel.
+sys::SignalSet& word(sigset_t& set) {
+  return reinterpret_cast<sys::SignalSet&>(set);
+}
+sys::SignalSet word(const sigset_t& set) {
+  return reinterpret_cast<const sys::SignalSet&>(set);
+}
+
+sys::SignalSet view_after(int how, sys::SignalSet view, sys::SignalSet set) {
+  if (how == SIG_BLOCK) return (view | set) & candidate_bits();
+  if (how == SIG_UNBLOCK) return view & ~set;
+  return set & candidate_bits();
+}
+
+template <typename Function>
+int change(real::Next<Function>& next, int how, const sigset_t* set, sigset_t* old) {
+  if (current_signal() == 0) return next(how, set, old);
+  ThreadState& thread = this_thread();
+  const sys::SignalSet view = thread.blocked_view;
+  sigset_t kernel{};
+  if (set != nullptr) {
+    kernel = *set;
+    if (how != SIG_UNBLOCK) {
+      // Signals that were ours and no longer are: what was virtual becomes real.
+      const sys::SignalSet left = taken_bits() & view_after(how, view, word(*set));
+      word(kernel) = kernel_mask_for(word(*set) | left);
+    }
+  }
+  const int result = next(how, set != nullptr ? &kernel : nullptr, old);
+  if (result != 0) return result;
+  if (old != nullptr) {
+    // Of the current signal only the view is known to the app, whatever the kernel has.
+    const sys::SignalSet ours = sys::signal_bit(current_signal());
+    word(*old) = (word(*old) & ~ours) | (view & taken_bits());
+  }
+  if (set != nullptr) thread.blocked_view = view_after(how, view, word(*set));
+  return result;
+}
+
+int change_or_errno(int how, const sigset_t* set, sigset_t* old) {
+  return change(real::sigprocmask, how, set, old);
+}
+
+// The jump buffer's mask has room for 16 words, of which kernel and libc use four:
+// the last two keep the view of the moment, which the kernel's mask doesn't show.
+struct SavedView {
+  sys::SignalSet magic;
+  sys::SignalSet view;
+};
+constexpr sys::SignalSet kSavedViewMagic = 0x7369707266766577;
+
+SavedView& saved_view(sigjmp_buf environment) {
+  auto* end = reinterpret_cast<char*>(&environment[0].__saved_mask) + sizeof(sigset_t);
+  return *reinterpret_cast<SavedView*>(end - sizeof(SavedView));
+}
+
+void before_jump(sigjmp_buf environment) {
+  if (current_signal() == 0) return;
+  if (environment[0].__mask_was_saved != 0) {
+    SavedView& saved = saved_view(environment);
+    if (saved.magic == kSavedViewMagic) this_thread().blocked_view = saved.view;
+  } else if (has_alternate_stack_handlers()) {
+    // Perhaps a jump out of a handler that runs with our signal blocked.
+    const sys::SignalSet ours = sys::signal_bit(current_signal());
+    sys::change_mask(SIG_UNBLOCK, &ours, nullptr);
+  }
+}
+
+}  // namespace
+}  // namespace siprof::shim
+
+using namespace siprof;
+using namespace siprof::shim;
+
+int siprof_pthread_sigmask(int how, const sigset_t* set, sigset_t* old) {
+  return change(real::pthread_sigmask, how, set, old);
+}
+
+int siprof_sigprocmask(int how, const sigset_t* set, sigset_t* old) {
+  return change_or_errno(how, set, old);
+}
+
+// The BSD calls know 32 signals, ours among them.
+static int change_bsd(int how, int mask) {
+  sigset_t set{};
+  sigset_t old{};
+  word(set) = static_cast<unsigned>(mask);
+  return change_or_errno(how, &set, &old) != 0 ? -1 : static_cast<int>(word(old));
+}
+
+int siprof_sigblock(int mask) {
+  return change_bsd(SIG_BLOCK, mask);
+}
+int siprof_sigsetmask(int mask) {
+  return change_bsd(SIG_SETMASK, mask);
+}
+int siprof_siggetmask() {
+  return change_bsd(SIG_BLOCK, 0);
+}
+
+static int change_one(int how, int signal) {
+  if (signal < 1 || signal > 64) {
+    errno = EINVAL;
+    return -1;
+  }
+  sigset_t set{};
+  word(set) = sys::signal_bit(signal);
+  return change_or_errno(how, &set, nullptr);
+}
+
+int siprof_sighold(int signal) {
+  return change_one(SIG_BLOCK, signal);
+}
+int siprof_sigrelse(int signal) {
+  return change_one(SIG_UNBLOCK, signal);
+}
+
+// Called by __sigsetjmp (jumps.S) before it goes on to libc's; returns libc's.
+extern "C" __attribute__((visibility("hidden"))) void* siprof_before_setjmp(sigjmp_buf environment,
+                                                                            int save_mask) {
+  if (save_mask != 0 && current_signal() != 0) {
+    saved_view(environment) = SavedView{kSavedViewMagic, this_thread().blocked_view};
+  }
+  return reinterpret_cast<void*>(real::__sigsetjmp.get());
+}
+
+void siprof_siglongjmp(sigjmp_buf environment, int value) {
+  before_jump(environment);
+  real::siglongjmp(environment, value);
+}
+void siprof_longjmp(jmp_buf environment, int value) {
+  before_jump(environment);
+  real::longjmp(environment, value);
+}
+void siprof__longjmp(jmp_buf environment, int value) {
+  before_jump(environment);
+  real::_longjmp(environment, value);
+}
+void siprof___longjmp_chk(jmp_buf environment, int value) {
+  before_jump(environment);
+  real::__longjmp_chk(environment, value);
+}
+
+// The frame stays on the stack that is left, so that its view comes back with it,
+// perhaps on another thread.
+int siprof_swapcontext(ucontext_t* save, const ucontext_t* next) {
+  const siprof::shim::sys::SignalSet view = this_thread().blocked_view;
+  const int result = real::swapcontext(save, next);
+  this_thread().blocked_view = view;
+  return result;
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Wrappers of calls by which the app starts to use a signal that may be ours: ticks
+// move to another one. "Every signal" is not such a use: there ours is left out.
+#include <errno.h>
+
+#include "shim/core/signal.h"
+#include "shim/real.h"
+
+namespace siprof::shim {
+namespace {
+
+// A set that names at most this many signals means them; more is a blanket.
+constexpr int kNamedSignals = 8;
+
+// The set the kernel gets: signals that aren't the app's taken out of a blanket.
+sigset_t without_ours(const sigset_t& set) {
+  sigset_t out = set;
+  auto& bits = reinterpret_cast<sys::SignalSet&>(out);
+  const int current = current_signal();
+  if (current == 0 || (bits & sys::signal_bit(current)) == 0) return out;
+  if (__builtin_popcountll(bits) <= kNamedSignals && leave_signal(current)) return out;
+  bits &= ~sys::signal_bit(current);
+  return out;
+}
+
+}  // namespace
+}  // namespace siprof::shim
+
+using namespace siprof;
+using namespace siprof::shim;
+
+int siprof_sigwait(const sigset_t* set, int* signal) {
+  if (set == nullptr) return real::sigwait(set, signal);
+  const sigset_t kernel = without_ours(*set);
+  return real::sigwait(&kernel, signal);
+}
+
+int siprof_sigwaitinfo(const sigset_t* set, siginfo_t* info) {
+  if (set == nullptr) return real::sigwaitinfo(set, info);
+  const sigset_t kernel = without_ours(*set);
+  return real::sigwaitinfo(&kernel, info);
+}
+
+int siprof_sigtimedwait(const sigset_t* set, siginfo_t* info, const struct timespec* timeout) {
+  if (set == nullptr) return real::sigtimedwait(set, info, timeout);
+  const sigset_t kernel = without_ours(*set);
+  return real::sigtimedwait(&kernel, info, timeout);
+}
+
+int siprof_signalfd(int fd, const sigset_t* set, int flags) {
+  if (set == nullptr) return real::signalfd(fd, set, flags);
+  const sigset_t kernel = without_ours(*set);
+  return real::signalfd(fd, &kernel, flags);
+}
+
+int siprof_setitimer(int which, const struct itimerval* set, struct itimerval* old) {
+  const bool starts = set != nullptr && (set->it_value.tv_sec != 0 || set->it_value.tv_usec != 0);
+  if (starts && which == ITIMER_PROF) leave_signal(SIGPROF);
+  if (starts && which == ITIMER_VIRTUAL) leave_signal(SIGVTALRM);
+  return real::setitimer(which, set, old);
+}
+
+int siprof_timer_create(clockid_t clock, struct sigevent* event, timer_t* timer) {
+  const bool names_signal =
+      event != nullptr && (event->sigev_notify == SIGEV_SIGNAL || event->sigev_notify == SIGEV_THREAD_ID);
+  if (names_signal && event->sigev_signo == current_signal()) leave_signal(event->sigev_signo);
+  return real::timer_create(clock, event, timer);
+}
