@@ -16,4 +16,8 @@ std::string state_folder(const Environment& environment);
 // someone else, is a link or no folder; what mkdir said.
 absl::Status prepare_state_folder(const std::string& folder);
 
+// The spool when none is named: one per collector, in the state folder, so that
+// what was meant for one collector never goes to another.
+std::string default_spool(const Environment& environment, const std::string& collector);
+
 }  // namespace siprof::client
