@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// How unwinding and symbolizing open files the way a profiled process sees them
+// (its own root, its own mounts). attach/ implements it over the process's root
+// descriptor; tests over a folder.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+
+namespace siprof::client {
+
+// Owns one descriptor.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+class FileOpener {
+ public:
+  virtual ~FileOpener() = default;
+
+  // Opens a regular file read-only, close-on-exec; the caller owns the descriptor.
+  // `device` and `inode` are what /proc/PID/maps says, both 0 where any file of
+  // that name will do (debug files, perf maps): a hint for finding the file by other
+  // ways, the caller checks identity itself. Must not block on FIFOs and devices.
+  virtual absl::StatusOr<int> open(const std::string& path, std::uint64_t device, std::uint64_t inode) = 0;
+};
+
+}  // namespace siprof::client
