@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector-client/agent/agent.h"
+
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "collector-client/agent/status.h"
+#include "collector-client/agent/window_schedule.h"
+
+namespace siprof::client {
+namespace {
+
+constexpr absl::Duration kShortestDrain = absl::Milliseconds(50);
+constexpr absl::Duration kLongestDrain = absl::Seconds(1);
+constexpr absl::Duration kBeatEvery = absl::Milliseconds(500);
+constexpr absl::Duration kMessageWait = absl::Seconds(2);
+constexpr std::size_t kMostSessions = 4096;
+constexpr std::size_t kMostSecrets = 100'000;
+
+std::uint64_t own_cpu_ns() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(used.tv_nsec);
+}
+
+std::string secret_of(const AttachMessage& message) {
+  return {reinterpret_cast<const char*>(message.secret), kSecretBytes};
+}
+
+}  // namespace
+
+Agent::Agent(AgentSettings settings, Listener listener, Exporter& exporter)
+    : settings_(std::move(settings)),
+      listener_(std::move(listener)),
+      exporter_(exporter),
+      clock_(Clock::system()),
+      aggregator_(clock_.now()),
+      next_cut_(next_window_start(clock_.now(), settings_.window, 0)),
+      next_beat_(clock_.now()),
+      last_busy_(clock_.now()),
+      own_cpu_ns_(own_cpu_ns()),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      finisher_(std::make_unique<Finisher>(settings_.symbols, exporter)) {}
+
+Agent::~Agent() = default;
+
+void Agent::stop() {
+  stopping_.store(true, std::memory_order_release);  // pairs with the acquire in run
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
+}
+
+void Agent::run(RawMessage first) {
+  // Who handed it over is our own parent: the same user.
+  if (!first.bytes.empty()) attach(std::move(first), {geteuid(), 0});
+  while (!stopping_.load(std::memory_order_acquire) && !should_end()) turn();
+  accept_all();  // a process that attached in its last moment
+  for (auto& session : sessions_) session->drain(session->ended());
+  cut_if_due(/*now=*/true);
+  finisher_.reset();
+}
+
+void Agent::turn() {
+  poll_until(next_wake());
+  accept_all();
+  apply_configuration();
+  drain_due();
+  const absl::Time now = clock_.now();
+  if (now >= next_beat_) {
+    for (auto& session : sessions_) session->beat();
+    next_beat_ = now + kBeatEvery;
+  }
+  cut_if_due(/*now=*/false);
+}
+
+absl::Time Agent::next_wake() const {
+  absl::Time when = std::min(next_cut_, next_beat_);
+  for (const auto& session : sessions_) when = std::min(when, session->next_drain);
+  // Nothing to beat for: sleep until somebody comes.
+  if (sessions_.empty()) when = waiting_.empty() ? clock_.now() + kLongestDrain : clock_.now() + kShortestDrain;
+  return when;
+}
+
+void Agent::poll_until(absl::Time when) {
+  std::vector<pollfd> fds;
+  fds.push_back({wake_.get(), POLLIN, 0});
+  for (const UniqueFd& socket : listener_.sockets()) fds.push_back({socket.get(), POLLIN, 0});
+  for (const Waiting& waiting : waiting_) fds.push_back({waiting.connection.fd.get(), POLLIN, 0});
+  for (const auto& session : sessions_) {
+    if (session->pid_fd() >= 0) fds.push_back({session->pid_fd(), POLLIN, 0});
+  }
+  const std::int64_t ms = std::clamp<std::int64_t>(absl::ToInt64Milliseconds(when - clock_.now()) + 1, 0, 60'000);
+  if (poll(fds.data(), fds.size(), static_cast<int>(ms)) < 0) return;
+  std::uint64_t ignored = 0;
+  [[maybe_unused]] const ssize_t got = read(wake_.get(), &ignored, sizeof(ignored));
+}
+
+void Agent::accept_all() {
+  for (const UniqueFd& socket : listener_.sockets()) {
+    while (std::optional<Connection> connection = Listener::accept(socket.get())) {
+      waiting_.push_back({*std::move(connection), clock_.now() + kMessageWait});
+    }
+  }
+  for (std::size_t i = 0; i < waiting_.size();) {
+    bool done = clock_.now() > waiting_[i].until;
+    if (!done) hear(waiting_[i], &done);
+    if (!done) {
+      ++i;
+      continue;
+    }
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+void Agent::hear(Waiting& waiting, bool* done) {
+  absl::StatusOr<RawMessage> message = receive_message(waiting.connection.fd.get());
+  if (!message.ok()) {
+    *done = !absl::IsUnavailable(message.status()) && errno != EAGAIN;
+    if (*done) spdlog::warn("a process could not attach: {}", message.status().ToString());
+    return;
+  }
+  *done = true;
+  if (message->bytes.empty()) return;
+  StatusRequest request{};
+  if (message->bytes.size() == sizeof(request)) {
+    memcpy(&request, message->bytes.data(), sizeof(request));
+    if (request.magic == kStatusMagic) return answer_status(waiting.connection.fd.get());
+  }
+  attach(*std::move(message), waiting.connection.peer);
+}
+
+bool Agent::may_join(const AttachRequest& request, const Peer& peer) const {
+  if (settings_.open_to_others || peer.uid == geteuid() || peer.uid == 0) return true;
+  return secrets_.contains(secret_of(request.message));
+}
+
+void Agent::attach(RawMessage raw, const Peer& peer) {
+  absl::StatusOr<AttachRequest> request = parse_attach(std::move(raw));
+  if (request.ok() && !may_join(*request, peer)) {
+    request = absl::PermissionDeniedError("user " + std::to_string(peer.uid) + " may not join this agent");
+  }
+  absl::StatusOr<std::unique_ptr<Session>> session = request.status();
+  std::string secret;
+  if (request.ok()) {
+    secret = secret_of(request->message);
+    session = Session::begin(*std::move(request), {modules_, unwinder_, aggregator_, clock_}, settings_.run_id);
+  }
+  if (!session.ok()) {
+    ++refused_;
+    spdlog::warn("process {} could not attach: {}", peer.pid, session.status().ToString());
+    return;
+  }
+  // A process attaches again after an exec or when it thought the agent dead: what it
+  // wrote before is read to its end.
+  for (std::size_t i = sessions_.size(); i-- > 0;) {
+    if (sessions_[i]->view().same_process((*session)->view())) end_session(i);
+  }
+  if (sessions_.size() >= kMostSessions) {
+    ++refused_;
+    spdlog::warn("process {} is not profiled: {} are already", peer.pid, kMostSessions);
+    return;
+  }
+  for (const std::string& warning : (*session)->warnings()) spdlog::warn("process {}: {}", (*session)->view().message().pid, warning);
+  if (secrets_.size() >= kMostSecrets) secrets_.clear();
+  secrets_.insert(secret);
+  ++attached_;
+  spdlog::info("process {} ({}) attached", (*session)->view().message().pid, (*session)->service());
+  apply_to(**session);
+  sessions_.push_back(*std::move(session));
+}
+
+void Agent::drain_due() {
+  const absl::Time now = clock_.now();
+  for (std::size_t i = sessions_.size(); i-- > 0;) {
+    Session& session = *sessions_[i];
+    const bool ended = session.ended();
+    if (ended) {
+      end_session(i);
+      continue;
+    }
+    if (now < session.next_drain) continue;
+    const std::uint64_t samples = session.drain(/*final=*/false);
+    session.drain_every = samples != 0 ? kShortestDrain : std::min(session.drain_every * 2, kLongestDrain);
+    session.next_drain = now + session.drain_every;
+  }
+  if (!sessions_.empty()) last_busy_ = now;
+}
+
+void Agent::end_session(std::size_t index) {
+  Session& session = *sessions_[index];
+  session.drain(/*final=*/true);
+  session.account();
+  openers_[session.view().message().pid] = session.view().opener();
+  spdlog::info("process {} ({}) ended, {} samples", session.view().message().pid, session.service(), session.samples());
+  sessions_.erase(sessions_.begin() + static_cast<std::ptrdiff_t>(index));
+}
+
+void Agent::cut_if_due(bool now) {
+  const absl::Time time = clock_.now();
+  // With nobody left there is no reason to wait for the window's end.
+  const bool all_gone = sessions_.empty() && aggregator_.distinct_samples() != 0;
+  if (!now && !all_gone && time < next_cut_) return;
+  for (auto& session : sessions_) {
+    session->account();
+    openers_[session->view().message().pid] = session->view().opener();
+  }
+  account_for_self();
+  finisher_->submit(aggregator_.cut(time), std::exchange(openers_, {}));
+  for (auto& session : sessions_) session->refresh();
+  next_cut_ = next_window_start(time, settings_.window, in_force_.phase());
+  if (finisher_->idle()) {
+    modules_.trim();
+    unwinder_.trim();
+  }
+}
+
+// Shared out evenly over what it worked for: a sum over series is the agent's cost.
+void Agent::account_for_self() {
+  const std::uint64_t cpu = own_cpu_ns();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  std::set<std::shared_ptr<const Series>> series;
+  for (const auto& session : sessions_) series.insert(session->series());
+  for (const auto& one : series) {
+    aggregator_.count(one, Kind::kCpu, "agent_cpu_ns", (cpu - own_cpu_ns_) / series.size());
+    aggregator_.state(one, Kind::kCpu, "agent_rss_bytes", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
+  }
+  own_cpu_ns_ = cpu;
+}
+
+void Agent::configure(const v1::Configuration& configuration) {
+  const std::lock_guard lock(configuration_mutex_);
+  configuration_ = configuration;
+  has_new_configuration_ = true;
+}
+
+void Agent::apply_configuration() {
+  {
+    const std::lock_guard lock(configuration_mutex_);
+    if (!has_new_configuration_) return;
+    has_new_configuration_ = false;
+    in_force_ = configuration_;
+  }
+  spdlog::info("configuration {} of the collector is in force", in_force_.generation());
+  for (auto& session : sessions_) apply_to(*session);
+}
+
+void Agent::apply_to(Session& session) {
+  std::uint32_t hz = std::clamp<std::uint32_t>(session.view().message().hz, 1, 1000);
+  bool cpu_on = (session.view().message().kinds & kKindCpu) != 0;
+  for (const v1::ServiceConfiguration& service : in_force_.services()) {
+    if (!service.service().empty() && service.service() != session.service()) continue;
+    if (service.has_hz()) hz = std::clamp<std::uint32_t>(service.hz(), 1, 1000);
+    if (service.has_kinds()) {
+      const std::vector<std::string_view> kinds = split(service.kinds(), ',');
+      cpu_on = std::find(kinds.begin(), kinds.end(), "cpu") != kinds.end();
+    }
+    break;
+  }
+  session.control(hz, cpu_on);
+}
+
+void Agent::answer_status(int fd) {
+  const std::string text = status_text(sessions_, exporter_, attached_, refused_);
+  for (std::size_t at = 0; at < text.size(); at += kMaxAttachBytes / 2) {
+    const std::size_t bytes = std::min<std::size_t>(text.size() - at, kMaxAttachBytes / 2);
+    if (send(fd, text.data() + at, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return;  // it didn't wait for us
+  }
+}
+
+bool Agent::should_end() {
+  if (!sessions_.empty() || !waiting_.empty()) return false;
+  return clock_.now() - last_busy_ > settings_.linger;
+}
+
+}  // namespace siprof::client

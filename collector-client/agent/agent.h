@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent: takes processes that attach, drains them, cuts windows and hands them on.
+// One thread runs it; `record` runs it inside its own process, `siprof agent` alone.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "collector-client/agent/finisher.h"
+#include "collector-client/agent/session.h"
+#include "collector-client/attach/listener.h"
+#include "collector.pb.h"
+
+namespace siprof::client {
+
+struct AgentSettings {
+  absl::Duration window = absl::Seconds(10);
+  // Without processes for this long it ends; infinite: only when told to.
+  absl::Duration linger = absl::InfiniteDuration();
+  // Joining is open to whoever can reach the socket (its permissions decide); else to
+  // the same user, root, and children of known processes that changed their user.
+  bool open_to_others = false;
+  std::string run_id;
+  SymbolizerOptions symbols;
+};
+
+class Agent {
+ public:
+  Agent(AgentSettings settings, Listener listener, Exporter& exporter);
+  ~Agent();
+
+  // Until stop(), or until it has lingered long enough. Everything recorded is with
+  // the exporter when it returns. `first`: a message that came before there was an agent.
+  void run(RawMessage first);
+
+  // Any thread, signal handlers too.
+  void stop();
+
+  // From the collector; any thread, in force at the next turn.
+  void configure(const v1::Configuration& configuration);
+
+ private:
+  struct Waiting {
+    Connection connection;
+    absl::Time until;
+  };
+
+  void turn();
+  void poll_until(absl::Time when);
+  void accept_all();
+  void hear(Waiting& waiting, bool* done);
+  void attach(RawMessage message, const Peer& peer);
+  bool may_join(const AttachRequest& request, const Peer& peer) const;
+  void answer_status(int fd);
+  void drain_due();
+  void end_session(std::size_t index);
+  void cut_if_due(bool now);
+  void account_for_self();
+  void apply_configuration();
+  void apply_to(Session& session);
+  absl::Time next_wake() const;
+  bool should_end();
+
+  AgentSettings settings_;
+  Listener listener_;
+  Exporter& exporter_;
+  const Clock& clock_;
+  ModuleCache modules_;
+  Unwinder unwinder_;
+  Aggregator aggregator_;
+  std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<Waiting> waiting_;
+  std::set<std::string> secrets_;  // of processes that attached, for their children
+  Openers openers_;                // of the window
+  absl::Time next_cut_;
+  absl::Time next_beat_;
+  absl::Time last_busy_;
+  std::uint64_t own_cpu_ns_ = 0;
+  std::uint64_t attached_ = 0;
+  std::uint64_t refused_ = 0;
+  UniqueFd wake_;  // eventfd
+  std::atomic<bool> stopping_{false};
+
+  std::mutex configuration_mutex_;  // guards the two below
+  v1::Configuration configuration_;
+  bool has_new_configuration_ = false;
+  v1::Configuration in_force_;  // the agent's thread only
+
+  std::unique_ptr<Finisher> finisher_;  // last: ends first
+};
+
+}  // namespace siprof::client

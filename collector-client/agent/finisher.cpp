@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector-client/agent/finisher.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "collector-client/aggregate/frame_source.h"
+#include "collector-client/pprof/profile_builder.h"
+
+namespace siprof::client {
+namespace {
+
+constexpr std::size_t kMostJobs = 8;
+
+bool is_own(const CodeAddress& address) {
+  return address.module != nullptr && address.module->path.ends_with("/libsiprof.so");
+}
+
+// Names of addresses, those without a file by their process.
+class SymbolizedFrames : public FrameSource {
+ public:
+  SymbolizedFrames(Symbolizer& symbolizer, const Openers& openers) : symbolizer_(symbolizer), openers_(openers) {}
+  ~SymbolizedFrames() override {
+    for (const auto& [pid, module] : anonymous_) symbolizer_.release_anonymous(module);
+  }
+
+  std::vector<SourceFrame> frames(const CodeAddress& address, pid_t pid) override {
+    return symbolizer_.frames(with_module(address, pid));
+  }
+  CodeAddress with_module(const CodeAddress& address, pid_t pid) {
+    if (address.module != nullptr) return address;
+    auto [at, is_new] = anonymous_.try_emplace(pid, nullptr);
+    if (is_new) {
+      const auto opener = openers_.find(pid);
+      at->second = symbolizer_.anonymous_module(pid, opener != openers_.end() ? opener->second : nullptr);
+    }
+    return {at->second, address.address};
+  }
+
+ private:
+  Symbolizer& symbolizer_;
+  const Openers& openers_;
+  std::map<pid_t, const Module*> anonymous_;
+};
+
+std::vector<CodeAddress> addresses_of(const Window& window, SymbolizedFrames& names) {
+  absl::flat_hash_set<CodeAddress> addresses;
+  for (const WindowSample& sample : window.samples) {
+    for (const CodeAddress& address : *sample.stack) addresses.insert(names.with_module(address, sample.pid));
+  }
+  return {addresses.begin(), addresses.end()};
+}
+
+std::int64_t period_of(const Window& window) {
+  const auto hz = window.counters.find("sampling_hz");
+  return hz == window.counters.end() || hz->second == 0 ? 10'000'000 : 1'000'000'000 / static_cast<std::int64_t>(hz->second);
+}
+
+}  // namespace
+
+Finisher::Finisher(SymbolizerOptions options, Exporter& exporter)
+    : symbolizer_(std::move(options)), exporter_(exporter), thread_([this] { run(); }) {}
+
+Finisher::~Finisher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void Finisher::submit(std::vector<Window> windows, Openers openers) {
+  if (windows.empty()) return;
+  const std::lock_guard lock(mutex_);
+  if (jobs_.size() >= kMostJobs) {
+    dropped_ += jobs_.front().windows.size();
+    spdlog::warn("{} profiles dropped: names take longer to find than profiles to record", jobs_.front().windows.size());
+    jobs_.pop_front();
+  }
+  jobs_.push_back({std::move(windows), std::move(openers)});
+  changed_.notify_all();
+}
+
+bool Finisher::wait(absl::Time deadline) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, absl::ToChronoTime(deadline), [this] { return jobs_.empty() && !busy_; });
+}
+
+bool Finisher::idle() const {
+  const std::lock_guard lock(mutex_);
+  return jobs_.empty() && !busy_;
+}
+
+std::uint64_t Finisher::dropped_windows() const {
+  const std::lock_guard lock(mutex_);
+  return dropped_;
+}
+
+void Finisher::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+    if (jobs_.empty()) return;
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    busy_ = true;
+    lock.unlock();
+    finish(job);
+    lock.lock();
+    busy_ = false;
+    changed_.notify_all();
+  }
+}
+
+void Finisher::finish(Job& job) {
+  for (Window& window : job.windows) finish_window(window, job.openers);
+  symbolizer_.trim();
+}
+
+void Finisher::finish_window(Window& window, const Openers& openers) {
+  SymbolizedFrames names(symbolizer_, openers);
+  const std::vector<CodeAddress> addresses = addresses_of(window, names);
+  symbolizer_.prepare(addresses);
+  BuildOptions options;
+  options.period = period_of(window);
+  options.is_own = is_own;
+  const std::string kind(kind_info(window.kind).name);
+  for (const perftools::profiles::Profile& profile : build_profiles(window, names, options)) {
+    absl::StatusOr<std::string> packed = pack_profile(profile);
+    if (!packed.ok()) {
+      spdlog::error("a {} profile is lost: {}", kind, packed.status().ToString());
+      continue;
+    }
+    FinishedProfile finished;
+    finished.kind = kind;
+    finished.start = window.start;
+    finished.duration = window.duration;
+    finished.attributes = window.series->attributes;
+    finished.pprof_gzip = *std::move(packed);
+    finished.counters = std::exchange(window.counters, {});
+    exporter_.submit(std::move(finished));
+  }
+}
+
+}  // namespace siprof::client

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns windows of addresses into profiles and submits them, on a thread of its own:
+// symbolizing may take seconds, draining must not wait for it.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "collector-client/aggregate/window.h"
+#include "collector-client/export/exporter.h"
+#include "collector-client/symbolize/file_opener.h"
+#include "collector-client/symbolize/symbolizer.h"
+
+namespace siprof::client {
+
+// By the process's own pid: where to look for names of code without a file.
+using Openers = std::map<pid_t, std::shared_ptr<FileOpener>>;
+
+class Finisher {
+ public:
+  Finisher(SymbolizerOptions options, Exporter& exporter);
+  // Finishes what was submitted.
+  ~Finisher();
+  Finisher(const Finisher&) = delete;
+  Finisher& operator=(const Finisher&) = delete;
+
+  // Never waits. More than a few windows behind, the oldest are dropped and counted.
+  void submit(std::vector<Window> windows, Openers openers);
+
+  // Until all that was submitted is with the exporter. False: not by the deadline.
+  bool wait(absl::Time deadline);
+
+  // True while nothing is being finished: modules may be closed.
+  bool idle() const;
+  std::uint64_t dropped_windows() const;
+
+ private:
+  struct Job {
+    std::vector<Window> windows;
+    Openers openers;
+  };
+  void run();
+  void finish(Job& job);
+  void finish_window(Window& window, const Openers& openers);
+
+  Symbolizer symbolizer_;  // used on thread_ only
+  Exporter& exporter_;
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  std::deque<Job> jobs_;
+  bool busy_ = false;
+  bool stopping_ = false;
+  std::uint64_t dropped_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace siprof::client

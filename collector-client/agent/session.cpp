@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector-client/agent/session.h"
+
+#include <string.h>
+
+#include <algorithm>
+
+#include "collector-client/agent/libc_version.h"
+
+namespace siprof::client {
+namespace {
+
+constexpr absl::Duration kMapsPause = absl::Milliseconds(200);  // between two looks for an unknown address
+constexpr std::size_t kMostThreadNames = 65536;
+
+constexpr const char* kCounterNames[] = {
+#define SIPROF_COUNTER_NAME(name, help) #name,
+    SIPROF_COUNTERS(SIPROF_COUNTER_NAME)
+#undef SIPROF_COUNTER_NAME
+};
+
+const char* name_of_end(StackEnd end) {
+  switch (end) {
+    case StackEnd::kThreadStart: return "stacks_whole";
+    case StackEnd::kTruncated: return "stacks_truncated";
+    case StackEnd::kNoTable: return "stacks_without_table";
+    case StackEnd::kBroken: return "stacks_broken";
+    case StackEnd::kTooDeep: return "stacks_too_deep";
+  }
+  return "stacks_broken";
+}
+
+// Of the first mapping that belongs to the executable.
+const Module* main_module(const ModuleMap& map, const std::string& executable) {
+  for (const CodeMapping& mapping : map.mappings()) {
+    if (mapping.module != nullptr && mapping.module->path == executable) return mapping.module;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Workshop& workshop)
+    : next_drain(workshop.clock.now()),
+      drain_every(absl::Milliseconds(50)),
+      view_(std::move(view)),
+      pool_(std::move(pool)),
+      workshop_(workshop),
+      map_(workshop.modules, view_.opener()),
+      reader_(pool_->chunks(), pool_->chunk_count()),
+      hz_(std::clamp<std::uint32_t>(view_.message().hz, 1, 1000)),
+      cpu_on_((view_.message().kinds & kKindCpu) != 0) {}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::begin(AttachRequest request, const Workshop& workshop,
+                                                        const std::string& run_id) {
+  absl::StatusOr<std::unique_ptr<SharedPool>> pool = SharedPool::map(request.memory.get());
+  if (!pool.ok()) return pool.status();
+  request.memory.reset();
+  std::unique_ptr<Session> session(new Session(ProcessView(std::move(request)), *std::move(pool), workshop));
+  session->beat();
+  session->read_mappings();
+  session->find_identity(run_id);
+  session->cpu_time_ns_ = session->view_.cpu_time_ns().value_or(0);
+  return session;
+}
+
+void Session::find_identity(const std::string& run_id) {
+  ProcessFacts facts = view_.facts();
+  facts.runtime_version = libc_version(map_);
+  facts.run_id = run_id;
+  const Attributes attributes = resource_of(facts, &warnings_);
+  series_ = workshop_.aggregator.series(attributes, main_module(map_, view_.executable()));
+  const auto service = attributes.find("service.name");
+  service_ = service != attributes.end() ? service->second : "";
+}
+
+void Session::read_mappings() {
+  maps_read_at_ = workshop_.clock.now();
+  const std::string text = view_.read_maps();
+  // Empty after exec and at the end: what was known is right for what was sampled.
+  if (!text.empty()) map_.update(text);
+}
+
+std::uint64_t Session::drain(bool final) {
+  const std::uint64_t before = samples_;
+  const auto sink = [this](const RawSample& sample) { add(sample); };
+  reader_.drain(sink, final);
+  if (final) return samples_ - before;
+  reclaim_dead_threads();
+  const std::uint32_t in_use = reader_.statistics().chunks_in_use;
+  if (in_use > pool_->chunk_count() / 2 && pool_->grow()) reader_.set_chunks(pool_->chunk_count());
+  return samples_ - before;
+}
+
+void Session::reclaim_dead_threads() {
+  for (const std::uint32_t tid : reader_.idle_threads()) {
+    // A process that can't be looked into keeps its chunks: they may be in use.
+    if (!view_.thread_name(tid).empty() || view_.thread_name(static_cast<std::uint32_t>(view_.message().pid)).empty()) continue;
+    reader_.reclaim(tid, [this](const RawSample& sample) { add(sample); });
+  }
+}
+
+void Session::unwind(const RawSample& sample) {
+  CapturedStack captured;
+  static_assert(sizeof(captured.registers) == sizeof(sample.record.registers));
+  memcpy(captured.registers.data(), sample.record.registers, sizeof(sample.record.registers));
+  captured.bytes = sample.stack;
+  captured.stack_start = sample.record.stack_start;
+  workshop_.unwinder.unwind(captured, map_, stack_);
+}
+
+void Session::add(const RawSample& sample) {
+  ++samples_;
+  const absl::Time now = workshop_.clock.now();
+  const bool known = map_.find(sample.record.registers[kRip]) != nullptr;
+  if (!known && now - maps_read_at_ > kMapsPause) {
+    if (view_.maps_are_live()) {
+      read_mappings();
+    } else {
+      pool_->request_refresh();
+      maps_read_at_ = now;
+    }
+  }
+  unwind(sample);
+  const std::uint64_t ticks = std::min<std::uint64_t>(sample.record.weight, 1'000'000);
+  const std::uint64_t period_ns = std::clamp<std::uint64_t>(sample.record.period_ns, 1'000'000, 1'000'000'000);
+  const std::int64_t values[] = {static_cast<std::int64_t>(ticks), static_cast<std::int64_t>(ticks * period_ns)};
+  SampleView view;
+  view.stack = stack_.frames;
+  view.pid = view_.message().pid;
+  view.thread_id = static_cast<pid_t>(sample.record.tid);
+  view.thread_name = thread_name(sample.record.tid);
+  view.values = values;
+  workshop_.aggregator.add(series_, Kind::kCpu, view);
+  workshop_.aggregator.count(series_, Kind::kCpu, name_of_end(stack_.end), 1);
+  workshop_.aggregator.count(series_, Kind::kCpu, "cpu_sampled_ns", ticks * period_ns);
+  if (stack_.guessed_frames != 0) workshop_.aggregator.count(series_, Kind::kCpu, "frames_guessed", stack_.guessed_frames);
+}
+
+const std::string& Session::thread_name(std::uint32_t tid) {
+  const auto known = thread_names_.find(tid);
+  if (known != thread_names_.end()) return known->second;
+  if (thread_names_.size() > kMostThreadNames) thread_names_.clear();
+  return thread_names_.emplace(tid, view_.thread_name(tid)).first->second;
+}
+
+void Session::account() {
+  Aggregator& out = workshop_.aggregator;
+  const SharedCounters now = pool_->counters();
+  for (std::uint32_t i = 0; i < kCounterCount; ++i) {
+    // Hostile memory may go backwards; a counter doesn't.
+    if (now[i] > counted_[i]) out.count(series_, Kind::kCpu, kCounterNames[i], now[i] - counted_[i]);
+  }
+  counted_ = now;
+  const DrainStatistics& drained = reader_.statistics();
+  if (drained.malformed > drained_.malformed) {
+    out.count(series_, Kind::kCpu, "records_malformed", drained.malformed - drained_.malformed);
+  }
+  if (drained.abandoned > drained_.abandoned) {
+    out.count(series_, Kind::kCpu, "records_abandoned", drained.abandoned - drained_.abandoned);
+  }
+  drained_ = drained;
+  if (const std::optional<std::uint64_t> cpu = view_.cpu_time_ns(); cpu && *cpu > cpu_time_ns_) {
+    out.count(series_, Kind::kCpu, "cpu_proc_ns", *cpu - cpu_time_ns_);
+    cpu_time_ns_ = *cpu;
+  }
+  out.state(series_, Kind::kCpu, "sampling_hz", hz_);
+}
+
+void Session::beat() { pool_->beat(static_cast<std::uint64_t>(workshop_.clock.monotonic_ns())); }
+
+void Session::control(std::uint32_t hz, bool cpu_on) {
+  if (hz == hz_ && cpu_on == cpu_on_) return;
+  hz_ = hz;
+  cpu_on_ = cpu_on;
+  pool_->control(hz, cpu_on ? kKindCpu : 0);
+}
+
+void Session::refresh() {
+  thread_names_.clear();
+  if (view_.maps_are_live()) read_mappings();
+}
+
+}  // namespace siprof::client

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// One profiled process from attach to end: its shared memory, its mappings, what it
+// is called, and the samples on their way into the aggregator. The agent's thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "collector-client/aggregate/aggregator.h"
+#include "collector-client/attach/process_view.h"
+#include "collector-client/base/clock.h"
+#include "collector-client/drain/chunk_reader.h"
+#include "collector-client/drain/shared_pool.h"
+#include "collector-client/unwind/module_cache.h"
+#include "collector-client/unwind/module_map.h"
+#include "collector-client/unwind/unwinder.h"
+
+namespace siprof::client {
+
+// What sessions share; outlives them.
+struct Workshop {
+  ModuleCache& modules;
+  Unwinder& unwinder;
+  Aggregator& aggregator;
+  const Clock& clock;
+};
+
+class Session {
+ public:
+  // Errors: shared memory that can't be used.
+  static absl::StatusOr<std::unique_ptr<Session>> begin(AttachRequest request, const Workshop& workshop,
+                                                        const std::string& run_id);
+
+  // Moves what the process has written into the aggregator; returns how many samples.
+  // `final`: the process has ended.
+  std::uint64_t drain(bool final);
+
+  // Adds what happened since the last call to the window's counters.
+  void account();
+
+  // Tells the process that the agent lives. Often enough: kHeartbeatStaleNs.
+  void beat();
+  // Rates from now on; nothing happens when they are in force already.
+  void control(std::uint32_t hz, bool cpu_on);
+  // Looks for threads and mappings that came since; once a window.
+  void refresh();
+
+  bool ended() const { return !view_.is_alive(); }
+  int pid_fd() const { return view_.pid_fd(); }
+  const ProcessView& view() const { return view_; }
+  const std::string& service() const { return service_; }
+  const std::shared_ptr<const Series>& series() const { return series_; }
+  std::uint64_t samples() const { return samples_; }
+  std::uint32_t hz() const { return hz_; }
+  bool cpu_on() const { return cpu_on_; }
+  SharedCounters counters() const { return pool_->counters(); }
+  const DrainStatistics& statistics() const { return reader_.statistics(); }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  absl::Time next_drain;       // the agent's schedule
+  absl::Duration drain_every;  // shorter when much comes
+
+ private:
+  Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Workshop& workshop);
+
+  void find_identity(const std::string& run_id);
+  void add(const RawSample& sample);
+  void read_mappings();
+  void unwind(const RawSample& sample);
+  const std::string& thread_name(std::uint32_t tid);
+  void reclaim_dead_threads();
+
+  ProcessView view_;
+  std::unique_ptr<SharedPool> pool_;
+  Workshop workshop_;
+  ModuleMap map_;
+  ChunkReader reader_;
+  std::shared_ptr<const Series> series_;
+  std::string service_;
+  std::vector<std::string> warnings_;
+  UnwoundStack stack_;  // kept for its memory
+  std::map<std::uint32_t, std::string> thread_names_;
+  absl::Time maps_read_at_ = absl::InfinitePast();
+  std::uint32_t hz_;
+  bool cpu_on_;
+  std::uint64_t samples_ = 0;
+  SharedCounters counted_{};
+  DrainStatistics drained_{};
+  std::uint64_t cpu_time_ns_ = 0;
+};
+
+}  // namespace siprof::client

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector-client/agent/status.h"
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+namespace siprof::client {
+namespace {
+
+nlohmann::json process_status(const Session& session) {
+  const SharedCounters counters = session.counters();
+  nlohmann::json values = nlohmann::json::object();
+#define SIPROF_COUNTER_JSON(name, help) values[#name] = counters[static_cast<std::uint32_t>(Counter::name)];
+  SIPROF_COUNTERS(SIPROF_COUNTER_JSON)
+#undef SIPROF_COUNTER_JSON
+  return {{"pid", session.view().message().pid},
+          {"service", session.service()},
+          {"executable", session.view().executable()},
+          {"hz", session.hz()},
+          {"cpu", session.cpu_on()},
+          {"samples", session.samples()},
+          {"counters", values}};
+}
+
+}  // namespace
+
+std::string status_text(const std::vector<std::unique_ptr<Session>>& sessions, const Exporter& exporter,
+                        std::uint64_t attached, std::uint64_t refused) {
+  nlohmann::json processes = nlohmann::json::array();
+  for (const auto& session : sessions) processes.push_back(process_status(*session));
+  const nlohmann::json status = {{"agent_pid", getpid()},     {"version", SIPROF_VERSION}, {"attached", attached},
+                                 {"refused", refused},        {"processes", processes},
+                                 {"exporter", exporter.counters()}};
+  return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace siprof::client

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector-client/attach/process_view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "collector-client/base/file_io.h"
+#include "collector-client/base/text.h"
+
+namespace siprof::client {
+namespace {
+
+constexpr std::size_t kMostMapsBytes = 64u << 20;
+constexpr std::size_t kMostProcBytes = 1u << 20;
+
+// Opens below a process's root, so that its absolute links don't lead out of it.
+class RootedOpener : public FileOpener {
+ public:
+  explicit RootedOpener(UniqueFd root) : root_(std::move(root)) {}
+
+  absl::StatusOr<int> open(const std::string& path, std::uint64_t, std::uint64_t) override {
+    // O_NONBLOCK: a FIFO of that name must not stop us.
+    const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    UniqueFd fd(open_below(path, flags));
+    if (!fd) return system_error(errno, "cannot open", path);
+    struct stat file {};
+    if (fstat(fd.get(), &file) != 0) return system_error(errno, "cannot look at", path);
+    if (!S_ISREG(file.st_mode)) return absl::InvalidArgumentError(path + " is not a regular file");
+    return fd.release();
+  }
+
+ private:
+  int open_below(const std::string& path, int flags) const {
+    if (!root_) return ::open(path.c_str(), flags);
+    open_how how{};
+    how.flags = static_cast<std::uint64_t>(flags);
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    const long fd = syscall(SYS_openat2, root_.get(), path.c_str(), &how, sizeof(how));
+    if (fd >= 0 || errno != ENOSYS) return static_cast<int>(fd);
+    // Before Linux 5.6: links within the path may lead out of a container's root; the
+    // caller compares the inode before it believes the file.
+    return openat(root_.get(), path.c_str() + (path.starts_with("/") ? 1 : 0), flags);
+  }
+
+  UniqueFd root_;
+};
+
+std::string read_all(int fd, std::size_t most) {
+  std::string out;
+  while (out.size() < most) {
+    const std::size_t before = out.size();
+    out.resize(before + 64 * 1024);
+    const ssize_t got = read(fd, out.data() + before, out.size() - before);
+    out.resize(before + static_cast<std::size_t>(got > 0 ? got : 0));
+    if (got <= 0) break;
+  }
+  return out;
+}
+
+std::string host_name() {
+  utsname names{};
+  return uname(&names) == 0 ? names.nodename : "";
+}
+
+}  // namespace
+
+ProcessView::ProcessView(AttachRequest request)
+    : request_(std::move(request)), opener_(std::make_shared<RootedOpener>(std::move(request_.root))) {}
+
+bool ProcessView::is_alive() const {
+  if (request_.pid) {
+    pollfd ended{request_.pid.get(), POLLIN, 0};
+    return poll(&ended, 1, 0) == 0;
+  }
+  // The directory of a process that was reaped can't be looked into.
+  return request_.proc && faccessat(request_.proc.get(), "stat", F_OK, 0) == 0;
+}
+
+std::string ProcessView::read_proc(const std::string& file, std::size_t most) const {
+  if (!request_.proc) return "";
+  const UniqueFd fd(openat(request_.proc.get(), file.c_str(), O_RDONLY | O_CLOEXEC));
+  return fd ? read_all(fd.get(), most) : "";
+}
+
+std::string ProcessView::read_maps() const {
+  if (!request_.maps || lseek(request_.maps.get(), 0, SEEK_SET) != 0) return "";
+  return read_all(request_.maps.get(), kMostMapsBytes);
+}
+
+std::string ProcessView::thread_name(std::uint32_t tid) const {
+  const std::string text = read_proc("task/" + std::to_string(tid) + "/comm", 64);
+  return std::string(trim(text));
+}
+
+std::optional<std::uint64_t> ProcessView::cpu_time_ns() const {
+  // Field 14 and 15 of stat(5), after the name in parentheses, in clock ticks.
+  const std::string text = read_proc("stat", 4096);
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  const std::vector<std::string_view> fields = split(std::string_view(text).substr(name_end + 2), ' ');
+  if (fields.size() < 13) return std::nullopt;
+  const std::uint64_t ticks = strtoull(std::string(fields[11]).c_str(), nullptr, 10) +
+                              strtoull(std::string(fields[12]).c_str(), nullptr, 10);
+  static const auto ticks_per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
+  return ticks * (1'000'000'000 / ticks_per_second);
+}
+
+bool ProcessView::same_process(const ProcessView& other) const {
+  struct stat one {};
+  struct stat two {};
+  // procfs gives a process's directory one inode as long as it lives.
+  if (request_.proc && other.request_.proc && fstat(request_.proc.get(), &one) == 0 &&
+      fstat(other.request_.proc.get(), &two) == 0) {
+    return one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+  }
+  return message().pid == other.message().pid && message().uid == other.message().uid;
+}
+
+ProcessFacts ProcessView::facts() const {
+  ProcessFacts facts;
+  facts.environment = request_.environment;
+  facts.executable = request_.executable;
+  facts.arguments = request_.arguments;
+  facts.host_name = host_name();
+  facts.cgroup = read_proc("cgroup", kMostProcBytes);
+  facts.mountinfo = read_proc("mountinfo", kMostProcBytes);
+  return facts;
+}
+
+}  // namespace siprof::client

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector-client/drain/chunk_reader.h"
+
+#include <string.h>
+
+#include <algorithm>
+
+namespace siprof::client {
+namespace {
+
+constexpr std::uint32_t kPatience = 40;      // drains that an unfinished record is waited for
+constexpr std::uint32_t kIdleDrains = 20;    // drains after which a thread is looked for
+constexpr std::uint32_t kPieceDrains = 2;    // drains that a sample waits for its pieces
+
+std::uint32_t round_up(std::uint32_t bytes) { return (bytes + 7) & ~7u; }
+
+}  // namespace
+
+std::vector<ChunkReader::Place> ChunkReader::occupied() const {
+  std::vector<Place> places;
+  for (std::uint32_t i = 0; i < chunks_; ++i) {
+    const std::uint64_t owner = header(i)->owner.load(std::memory_order_acquire);
+    if (owner == 0) continue;
+    // Pairs with the writer's release: 0 means that it is being claimed.
+    const std::uint32_t sequence = header(i)->sequence.load(std::memory_order_acquire);
+    if (sequence != 0) places.push_back({owner, sequence, i});
+  }
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return a.owner != b.owner ? a.owner < b.owner : a.sequence < b.sequence;
+  });
+  return places;
+}
+
+void ChunkReader::drain(const Sink& sink, bool final) {
+  const std::vector<Place> places = occupied();
+  statistics_.chunks_in_use = static_cast<std::uint32_t>(places.size());
+  for (auto& [owner, chain] : chains_) ++chain.still;
+  std::uint64_t waiting = 0;  // its chunks come in order: none before the one that isn't finished
+  for (const Place& place : places) {
+    if (place.owner != waiting && !read_chunk(place, chains_[place.owner], sink, final)) waiting = place.owner;
+  }
+  for (auto it = chains_.begin(); it != chains_.end();) {
+    Chain& chain = it->second;
+    if (chain.pending && (final || ++chain.pending_age > kPieceDrains)) emit(chain, sink);
+    const bool gone = std::none_of(places.begin(), places.end(), [&](const Place& p) { return p.owner == it->first; });
+    // A thread between two chunks is kept for a while, for the pieces to come.
+    it = gone && !chain.pending ? chains_.erase(it) : std::next(it);
+  }
+}
+
+bool ChunkReader::read_chunk(const Place& place, Chain& chain, const Sink& sink, bool final) {
+  if (chain.sequence != place.sequence) {
+    chain.sequence = place.sequence;
+    chain.offset = 0;
+    chain.still = 0;
+  }
+  const ChunkHeader* chunk = header(place.index);
+  // Acquire pairs with the writer's seal: all records before it are visible.
+  const std::uint32_t sealed = chunk->sealed.load(std::memory_order_acquire);
+  const std::uint32_t limit = std::min(sealed != 0 ? sealed & ~kSealedBit : chunk->reserved.load(std::memory_order_relaxed),
+                                       kChunkPayloadBytes);
+  const auto* payload = reinterpret_cast<const std::byte*>(chunk + 1);
+  while (chain.offset + sizeof(RecordHeader) <= limit) {
+    const std::uint32_t used = read_record(payload + chain.offset, limit - chain.offset, chain, sink);
+    if (used == 0) break;
+    chain.offset += used;
+    chain.still = 0;
+  }
+  const bool done = sealed != 0 && chain.offset + sizeof(RecordHeader) > limit;
+  const bool stuck = (sealed != 0 && chain.still > kPatience) || final;
+  if (!done && !stuck) return false;
+  if (!done && chain.offset < limit) ++statistics_.abandoned;
+  release(place);
+  return true;
+}
+
+std::uint32_t ChunkReader::read_record(const std::byte* at, std::uint32_t available, Chain& chain, const Sink& sink) {
+  const auto* shared = reinterpret_cast<const RecordHeader*>(at);
+  // Pairs with RingWriter::commit.
+  const RecordKind kind = shared->kind.load(std::memory_order_acquire);
+  if (kind == RecordKind::kNone) return 0;
+  const std::uint32_t bytes = shared->bytes;
+  if (bytes < sizeof(RecordHeader) || bytes > available || bytes % 8 != 0) {
+    // Where the next one starts can't be known: the rest of the chunk is lost.
+    ++statistics_.malformed;
+    return available;
+  }
+  bool good = false;
+  if (kind == RecordKind::kSample) good = read_sample(at, bytes, chain, sink);
+  if (kind == RecordKind::kStackPiece) good = read_piece(at, bytes, chain, sink);
+  if (!good) ++statistics_.malformed;
+  return bytes;
+}
+
+bool ChunkReader::read_sample(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink) {
+  if (chain.pending) emit(chain, sink);
+  if (bytes < sizeof(SampleRecord)) return false;
+  RawSample sample;
+  memcpy(static_cast<void*>(&sample.record), at, sizeof(SampleRecord));
+  const SampleRecord& record = sample.record;
+  if (record.stack_bytes > kMaxStackBytes || record.inline_stack_bytes > record.stack_bytes ||
+      round_up(record.inline_stack_bytes) > bytes - sizeof(SampleRecord) || record.weight == 0) {
+    return false;
+  }
+  sample.stack.assign(at + sizeof(SampleRecord), at + sizeof(SampleRecord) + record.inline_stack_bytes);
+  const bool whole = record.inline_stack_bytes == record.stack_bytes;
+  chain.pending = std::move(sample);
+  chain.pending_age = 0;
+  if (whole) emit(chain, sink);
+  return true;
+}
+
+bool ChunkReader::read_piece(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink) {
+  StackPieceRecord piece;
+  if (bytes < sizeof(piece)) return false;
+  memcpy(static_cast<void*>(&piece), at, sizeof(piece));
+  if (!chain.pending || piece.serial != chain.pending->record.serial) return false;
+  RawSample& sample = *chain.pending;
+  if (piece.offset != sample.stack.size() || round_up(piece.stack_bytes) > bytes - sizeof(piece) ||
+      piece.stack_bytes > sample.record.stack_bytes - piece.offset) {
+    return false;
+  }
+  sample.stack.insert(sample.stack.end(), at + sizeof(piece), at + sizeof(piece) + piece.stack_bytes);
+  chain.pending_age = 0;
+  if (sample.stack.size() == sample.record.stack_bytes) emit(chain, sink);
+  return true;
+}
+
+void ChunkReader::emit(Chain& chain, const Sink& sink) {
+  ++statistics_.samples;
+  sink(*chain.pending);
+  chain.pending.reset();
+}
+
+void ChunkReader::release(const Place& place) {
+  ChunkHeader* chunk = header(place.index);
+  memset(reinterpret_cast<std::byte*>(chunk) + sizeof(std::uint64_t), 0, kChunkBytes - sizeof(std::uint64_t));
+  // Pairs with the acquire of the writer that claims it next.
+  chunk->owner.store(0, std::memory_order_release);
+}
+
+std::vector<std::uint32_t> ChunkReader::idle_threads() const {
+  std::vector<std::uint32_t> tids;
+  for (const auto& [owner, chain] : chains_) {
+    if (chain.still > kIdleDrains) tids.push_back(static_cast<std::uint32_t>(owner));
+  }
+  return tids;
+}
+
+void ChunkReader::reclaim(std::uint32_t tid, const Sink& sink) {
+  for (const Place& place : occupied()) {
+    if (static_cast<std::uint32_t>(place.owner) != tid) continue;
+    Chain& chain = chains_[place.owner];
+    read_chunk(place, chain, sink, /*final=*/true);
+    if (chain.pending) emit(chain, sink);
+    chains_.erase(place.owner);
+  }
+}
+
+}  // namespace siprof::client

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector-client/drain/shared_pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "collector-client/base/file_io.h"
+
+namespace siprof::client {
+namespace {
+
+constexpr std::size_t bytes_of(std::uint32_t chunks) { return kSharedHeaderBytes + std::size_t{chunks} * kChunkBytes; }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SharedPool>> SharedPool::map(int memory_fd) {
+  const int seals = fcntl(memory_fd, F_GET_SEALS);
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
+    return absl::InvalidArgumentError("shared memory is not sealed against shrinking");
+  }
+  struct stat file {};
+  if (fstat(memory_fd, &file) != 0) return system_error(errno, "cannot look at", "shared memory");
+  if (file.st_size < static_cast<off_t>(bytes_of(1))) return absl::InvalidArgumentError("shared memory is too small");
+  void* base = mmap(nullptr, bytes_of(kMaxChunks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory_fd, 0);
+  if (base == MAP_FAILED) return system_error(errno, "cannot map", "shared memory");
+  const auto* header = static_cast<const SharedHeader*>(base);
+  const std::uint32_t max_chunks = std::min(header->max_chunks, kMaxChunks);
+  const auto in_file = static_cast<std::uint64_t>(file.st_size - kSharedHeaderBytes) / kChunkBytes;
+  const auto chunks = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>({in_file, max_chunks, header->chunk_count.load(std::memory_order_acquire)}));
+  if (header->magic != kSharedMemoryMagic || header->version != kSharedMemoryVersion || chunks == 0) {
+    munmap(base, bytes_of(kMaxChunks));
+    return absl::InvalidArgumentError("shared memory of another version: use libsiprof.so and siprof of one release");
+  }
+  const int fd = fcntl(memory_fd, F_DUPFD_CLOEXEC, 3);
+  return std::unique_ptr<SharedPool>(new SharedPool(fd, static_cast<std::byte*>(base), chunks, max_chunks));
+}
+
+SharedPool::~SharedPool() {
+  munmap(base_, bytes_of(kMaxChunks));
+  if (fd_ >= 0) close(fd_);
+}
+
+bool SharedPool::grow() {
+  const std::uint32_t more = std::min(chunk_count_ * 2, max_chunks_);
+  if (more <= chunk_count_ || fd_ < 0) return false;
+  // Pages before use: the app must never meet a hole.
+  if (posix_fallocate(fd_, 0, static_cast<off_t>(bytes_of(more))) != 0) return false;
+  chunk_count_ = more;
+  header()->chunk_count.store(more, std::memory_order_release);  // pairs with the writer's acquire
+  return true;
+}
+
+void SharedPool::control(std::uint32_t hz, std::uint32_t kinds) {
+  header()->hz.store(hz, std::memory_order_relaxed);
+  header()->kinds.store(kinds, std::memory_order_relaxed);
+  header()->control_generation.fetch_add(1, std::memory_order_release);  // pairs with the handler's acquire
+}
+
+SharedCounters SharedPool::counters() const {
+  SharedCounters out{};
+  for (std::uint32_t i = 0; i < kCounterCount; ++i) out[i] = header()->counters[i].load(std::memory_order_relaxed);
+  return out;
+}
+
+}  // namespace siprof::client

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's mapping of a process's shared memory: checks it once, reads its
+// counters, and writes the few words that control the process.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "proto/siprof/shared_memory.h"
+
+namespace siprof::client {
+
+using SharedCounters = std::array<std::uint64_t, kCounterCount>;
+
+class SharedPool {
+ public:
+  // Keeps no reference to `memory_fd`, except for growing (a duplicate).
+  // Errors: INVALID_ARGUMENT: not sealed against shrinking, too small, another version.
+  static absl::StatusOr<std::unique_ptr<SharedPool>> map(int memory_fd);
+  ~SharedPool();
+  SharedPool(const SharedPool&) = delete;
+  SharedPool& operator=(const SharedPool&) = delete;
+
+  std::byte* chunks() const { return base_ + kSharedHeaderBytes; }
+  std::uint32_t chunk_count() const { return chunk_count_; }
+  std::uint32_t max_chunks() const { return max_chunks_; }
+
+  // Doubles the pool, up to what the process has reserved. False: it can't grow.
+  bool grow();
+
+  void beat(std::uint64_t monotonic_ns) { header()->heartbeat_ns.store(monotonic_ns, std::memory_order_relaxed); }
+  // In force in each thread at its next tick.
+  void control(std::uint32_t hz, std::uint32_t kinds);
+  // The process attaches anew at its next tick, with a new list of mappings.
+  void request_refresh() { header()->refresh_request.store(1, std::memory_order_relaxed); }
+  void request_scan() { header()->scan_request.store(1, std::memory_order_relaxed); }
+  SharedCounters counters() const;
+
+ private:
+  SharedPool(int fd, std::byte* base, std::uint32_t chunk_count, std::uint32_t max_chunks)
+      : fd_(fd), base_(base), chunk_count_(chunk_count), max_chunks_(max_chunks) {}
+  SharedHeader* header() const { return reinterpret_cast<SharedHeader*>(base_); }
+
+  int fd_;
+  std::byte* base_;
+  std::uint32_t chunk_count_;  // ours; the shared one is hostile
+  std::uint32_t max_chunks_;
+};
+
+}  // namespace siprof::client
