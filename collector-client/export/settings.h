@@ -31,9 +31,10 @@ struct StreamSettings {
 
 struct FolderSettings {
   std::string folder;
-  // Not empty: `record`. One merged file for each of these kinds and
-  // metrics.json, written at flush, instead of a file per window.
-  std::vector<std::string> merged_kinds;
+  // `record`: one merged file for each of `kinds` and metrics.json, written at
+  // flush, instead of a file per window.
+  bool merged = false;
+  std::vector<std::string> kinds;
 };
 
 struct ExporterSettings {
