@@ -212,9 +212,8 @@ void AgentStream::advance() {
   if (!writing_ && !outgoing_.empty()) {
     writing_ = true;
     last_written_ = absl::Now();
-    grpc::WriteOptions options;
-    if (outgoing_.size() > 1) options.set_buffer_hint();
-    StartWrite(&outgoing_.front(), options);
+    // No buffer hint although more may follow: with one, OnWriteDone() waits for a write that never comes.
+    StartWrite(&outgoing_.front());
   }
   if (writing_) {
     // Both ways to the end below wait for the last answer.
