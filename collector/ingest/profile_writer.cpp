@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/ingest/profile_writer.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "collector/ingest/status_text.h"
+#include "spdlog/spdlog.h"
+
+namespace siprof::collector {
+namespace {
+
+// Only these say that the profile itself is at fault; anything else is worth another try later.
+bool is_final(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsOutOfRange(status);
+}
+
+std::vector<absl::StatusOr<Stored>> write_checked(Store& store, std::span<const IncomingProfile> batch) {
+  auto results = store.write(batch);
+  if (results.size() == batch.size()) return results;
+  const auto error = absl::InternalError(
+      absl::StrCat("the store answered ", results.size(), " times to ", batch.size(), " profiles"));
+  return std::vector<absl::StatusOr<Stored>>(batch.size(), error);
+}
+
+}  // namespace
+
+ProfileWriter::ProfileWriter(const IngestOptions& options, Store& store, IngestMetrics& metrics)
+    : max_queue_bytes_(options.max_queue_bytes),
+      batch_profiles_(options.batch_profiles),
+      batch_wait_(options.batch_wait),
+      store_(store),
+      metrics_(metrics),
+      thread_([this] { run(); }) {}
+
+ProfileWriter::~ProfileWriter() {
+  stop();
+}
+
+void ProfileWriter::stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+bool ProfileWriter::has_room(const std::shared_ptr<ProfileSource>& source) {
+  absl::MutexLock lock(&mutex_);
+  if (queue_bytes_ < max_queue_bytes_) return true;
+  waiting_.push_back(source);
+  return false;
+}
+
+void ProfileWriter::submit(IncomingProfile profile, std::shared_ptr<ProfileSource> source) {
+  const std::size_t bytes = profile.profile.SpaceUsedLong();
+  absl::MutexLock lock(&mutex_);
+  if (stopping_) return;
+  queue_.push_back({std::move(profile), std::move(source), bytes});
+  queue_bytes_ += bytes;
+  metrics_.set_queue(queue_.size(), queue_bytes_);
+}
+
+bool ProfileWriter::batch_is_due() const {
+  return stopping_ || queue_.size() >= batch_profiles_ || queue_bytes_ >= max_queue_bytes_;
+}
+
+// Empty: nothing came for a while, or all is written and the writer stops.
+std::vector<ProfileWriter::Item> ProfileWriter::next_batch() {
+  const auto has_work = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); };
+  absl::MutexLock lock(&mutex_);
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&has_work), batch_wait_)) return {};
+  mutex_.AwaitWithTimeout(absl::Condition(this, &ProfileWriter::batch_is_due), batch_wait_);
+  std::vector<Item> batch;
+  while (!queue_.empty() && batch.size() < batch_profiles_) {
+    queue_bytes_ -= queue_.front().bytes;
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  metrics_.set_queue(queue_.size(), queue_bytes_);
+  return batch;
+}
+
+void ProfileWriter::run() {
+  for (;;) {
+    std::vector<Item> batch = next_batch();
+    // Once one profile of a source couldn't be stored, none after it may be: a store may remember only
+    // the highest sequence, and would then take the one sent again for a duplicate.
+    std::erase_if(batch, [](const Item& item) { return item.source->gave_up(); });
+    if (!batch.empty()) write(std::move(batch));
+    wake_waiting();
+    absl::MutexLock lock(&mutex_);
+    if (stopping_ && queue_.empty()) return;
+  }
+}
+
+void ProfileWriter::write(std::vector<Item> batch) {
+  std::vector<IncomingProfile> profiles;
+  profiles.reserve(batch.size());
+  for (Item& item : batch) profiles.push_back(std::move(item.profile));
+  const absl::Time start = absl::Now();
+  const auto results = write_checked(store_, profiles);
+  metrics_.wrote(absl::Now() - start);
+  const auto failed = std::ranges::find_if(
+      results, [](const auto& result) { return !result.ok() && !is_final(result.status()); });
+  if (failed != results.end())
+    spdlog::warn("the store takes no profiles now: {}", failed->status().ToString());
+  for (std::size_t i = 0; i < batch.size(); ++i) answer(*batch[i].source, profiles[i].sequence, results[i]);
+}
+
+void ProfileWriter::answer(ProfileSource& source, std::uint64_t sequence,
+                           const absl::StatusOr<Stored>& result) {
+  if (!result.ok() && !is_final(result.status())) {
+    metrics_.store_failed();
+    source.give_up(absl::UnavailableError(
+        absl::StrCat("the store takes no profiles now, send them again later: ", text_of(result.status()))));
+    return;
+  }
+  v1::Ack ack;
+  ack.set_sequence(sequence);
+  if (!result.ok()) {
+    ack.set_result(v1::Ack::REJECTED);
+    ack.set_reason(text_of(result.status()));
+    metrics_.rejected("store");
+  } else if (*result == Stored::kDuplicate) {
+    ack.set_result(v1::Ack::DUPLICATE);
+    metrics_.duplicate();
+  } else {
+    ack.set_result(v1::Ack::STORED);
+    metrics_.stored();
+  }
+  source.answer(ack);
+}
+
+// As many as a batch made room for, in the order they came. When none of those has anything left to
+// submit, the next look at the queue wakes the following ones.
+void ProfileWriter::wake_waiting() {
+  std::deque<std::weak_ptr<ProfileSource>> woken;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (queue_bytes_ >= max_queue_bytes_) return;
+    while (!waiting_.empty() && woken.size() < batch_profiles_) {
+      woken.push_back(std::move(waiting_.front()));
+      waiting_.pop_front();
+    }
+  }
+  for (const auto& weak : woken) {
+    if (const auto source = weak.lock()) source->room_again();
+  }
+}
+
+}  // namespace siprof::collector
