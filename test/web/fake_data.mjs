@@ -121,7 +121,7 @@ export function top(graph) {
   return [...rows.values()].map((row, at) => {
     const self_share = row.self / graph.total;
     const total_share = row.total / graph.total;
-    const drift = at % 7 === 5 ? 0 : 1 + (noise(at + 3) - 0.5) * 0.5;
+    const drift = at % 23 === 7 ? 0 : 1 + (noise(at + 3) - 0.5) * 0.5;
     return { ...row, self_share, total_share, before: { self_share: self_share * drift, total_share: total_share * drift } };
   });
 }

@@ -48,7 +48,7 @@ function series(params) {
   for (let at = Math.floor(about.from / step) * step; at < about.to; at += step) times.push(at);
   const by = params.get('by');
   const lines = by ? labels[by] ?? [] : [''];
-  const values = lines.map((label, line) => ({ label, values: times.map((at) => Math.round(load(at, line) * scale)) }));
+  const values = lines.map((label, line) => ({ label, values: times.map((at) => Math.round(load(at, line) * scale * ((Math.min(at + step, about.to) - Math.max(at, about.from)) / step))) }));
   return { ...about, step, times, series: values.map((one) => ({ label: one.label, total: one.values.reduce((a, b) => a + b, 0), values: one.values })) };
 }
 

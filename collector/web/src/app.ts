@@ -28,7 +28,7 @@ export class App {
   private readonly filter = new LabelFilter(this.router, () => this.asked());
   private readonly timeline = new Timeline({
     select: (from, to) => this.router.zoomRange({ from: String(from), to: String(to) }), leave: () => this.time.out(),
-  });
+  }, this.pickers.type);
   private readonly graph = new GraphPanel(this.router, (name) => void this.copy(name, 'Name copied'));
   private readonly keys = new Keys(bindings(this.router, this.time, this.graph, () => void this.start()));
   private readonly page: Page;
@@ -41,8 +41,8 @@ export class App {
   private round = 0;
 
   constructor() {
-    const { service, kinds, type } = this.pickers;
-    this.page = new Page({ service, kinds, type, time: this.time.element, chips: this.filter.chips, group: this.filter.group,
+    const { service, kinds } = this.pickers;
+    this.page = new Page({ service, kinds, time: this.time.element, chips: this.filter.chips, group: this.filter.group,
       timeline: this.timeline.element, graph: this.graph.element, help: () => this.keys.help(), copyLink: () => void this.copyLink() });
     document.body.append(this.keys.dialog);
     this.router.onChange((state, before) => void this.changed(state, before));

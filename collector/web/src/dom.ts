@@ -42,7 +42,7 @@ const paths: Record<string, string> = {
   link: 'M6.5 9.500l3-3M7 4.500l1.5-1.500a3 3 0 0 1 4.5 4.500L11.5 9M9 11.500L7.5 13A3 3 0 0 1 3 8.500L4.5 7',
   clock: 'M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 5v3.200l2.200 1.5', up: 'M8 13V3M4 7l4-4 4 4', down: 'M8 3v10M4 9l4 4 4-4',
   moon: 'M13 9.500A5.5 5.5 0 0 1 6.5 3a5.5 5.5 0 1 0 6.5 6.500z', out: 'M10.5 10.500L14 14M4.5 7h5M7 2.500a4.5 4.5 0 1 0 0 9a4.5 4.5 0 0 0 0-9z',
-  check: 'M3 8.500l3.5 3.500L13 4.5',
+  copy: 'M5.5 5.5h7v7h-7zM3.5 10.5v-7h7', check: 'M3 8.500l3.5 3.500L13 4.5',
 };
 
 export function icon(name: string): SVGSVGElement {

@@ -25,7 +25,7 @@ export function noData(title: string, text: string, actions: Action[]): HTMLElem
 export function noServices(copy: (text: string) => void): HTMLElement {
   const command = (text: string) => h('div', { class: 'command' }, h('code', {}, text), h('button', {
     type: 'button', class: 'button square', 'aria-label': `Copy ${text}`, title: 'Copy', on: { click: () => copy(text) },
-  }, icon('link')));
+  }, icon('copy')));
   const preload = 'LD_PRELOAD=/usr/local/lib/siprof/libsiprof.so ./app';
   return card('No profiles yet', h('p', {}, 'Start any dynamically linked program with siprof preloaded:'),
     command(preload), h('p', {}, 'or let siprof set the variable:'), command('siprof run -- ./app'),

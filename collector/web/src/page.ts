@@ -7,7 +7,6 @@ import { toggleTheme } from './theme.ts';
 export interface Parts {
   service: HTMLElement;
   kinds: HTMLElement;
-  type: HTMLElement;
   time: HTMLElement;
   chips: HTMLElement;
   group: HTMLElement;
@@ -30,7 +29,7 @@ export class Page {
   constructor(parts: Parts) {
     const square = (face: Node | string, title: string, act: () => void) =>
       h('button', { type: 'button', class: 'button square', title, 'aria-label': title, on: { click: act } }, face);
-    this.pickers = h('div', { class: 'head-pickers' }, parts.service, parts.kinds, parts.type, h('span', { class: 'stretch' }), parts.time);
+    this.pickers = h('div', { class: 'head-pickers' }, parts.service, parts.kinds, h('span', { class: 'stretch' }), parts.time);
     const header = h('header', { class: 'head' }, h('a', { class: 'brand', href: '.', 'aria-label': 'siprof, start page' }, mark(), h('span', {}, 'siprof')),
       this.pickers, h('span', { class: 'head-end' }, square(icon('moon'), 'Light or dark (t)', toggleTheme), square('?', 'Keyboard map (?)', parts.help)));
     this.filters = h('div', { class: 'filters' }, parts.chips, parts.group, h('span', { class: 'stretch' }), this.download,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pickers of service, kind and type at the top of the page.
+// The pickers of service and kind at the top of the page, and of the type, which is the timeline's title.
 import type { Service } from './api.ts';
 import { fill, h } from './dom.ts';
 import { OptionList } from './option_list.ts';
@@ -15,7 +15,7 @@ export class Pickers {
   readonly service: HTMLElement;
   readonly kinds = h('div', { class: 'segments', role: 'group', 'aria-label': 'Kind of profile' });
   readonly type = h('select', {
-    class: 'button select', 'aria-label': 'Measured value', hidden: true,
+    class: 'title-select', 'aria-label': 'Measured value', hidden: true,
     on: { change: () => this.router.push({ type: this.type.value, zoom: '' }) },
   });
   private services: Service[] = [];

@@ -7,12 +7,15 @@ import { currentTheme } from './theme.ts';
 import { formatClock, formatDay, formatMoment } from './time.ts';
 import { chartColumns } from './timeline_data.ts';
 import { axisFor, type Axis } from './units.ts';
-import { kindName, typeName } from './selection.ts';
+import { typeName } from './selection.ts';
 
 const lineColors = {
   light: ['#2f62d0', '#0f8577', '#c2600f', '#8a4fc4', '#b93662', '#5c7a12', '#19799f', '#9c6b00', '#6b6f7b', '#b0417f'],
   dark: ['#7aa5ff', '#4cc9b6', '#f2a35e', '#c29bf2', '#f2849f', '#b3cf63', '#67c6ec', '#e3bd52', '#a8b0bd', '#eb8fc4'],
 };
+
+// Ticks of bytes at 1, 2, 4 … MiB rather than at 1.91 and 3.81.
+const binarySteps = Array.from({ length: 60 }, (_, power) => 2 ** power);
 
 export interface TimelineHost {
   select(from: number, to: number): void;
@@ -22,6 +25,7 @@ export interface TimelineHost {
 export class Timeline {
   readonly element: HTMLElement;
   private readonly title = h('h2', { class: 'panel-title' });
+  private readonly unit = h('span', { class: 'panel-unit' });
   private readonly legend = h('div', { class: 'legend', role: 'group', 'aria-label': 'Lines' });
   private readonly plot = h('div', { class: 'plot' });
   private readonly readout = h('div', { class: 'readout', hidden: true });
@@ -30,9 +34,9 @@ export class Timeline {
   private axis: Axis = axisFor('cpu', 'nanoseconds');
   private readonly hidden = new Set<string>();
 
-  constructor(private readonly host: TimelineHost) {
+  constructor(private readonly host: TimelineHost, private readonly type: HTMLSelectElement) {
     this.element = h('section', { class: 'panel timeline', 'aria-label': 'Timeline' },
-      h('div', { class: 'panel-head' }, this.title, this.legend,
+      h('div', { class: 'panel-head' }, this.title, this.type, this.unit, this.legend,
         h('span', { class: 'hint drag-hint' }, 'Drag to zoom in, double-click to go back')), this.plot);
     this.plot.append(this.readout);
     new ResizeObserver(() => this.chart?.setSize(this.size())).observe(this.plot);
@@ -62,13 +66,14 @@ export class Timeline {
     this.readout.hidden = true;
     const { series } = this;
     if (!series) {
-      fill(this.title, 'Timeline');
+      fill(this.title, this.type.hidden ? 'Timeline' : '');
+      fill(this.unit);
       fill(this.legend);
       return;
     }
     this.axis = axisFor(series.type, series.unit);
-    fill(this.title, typeName(series.type) === kindName(series.kind) ? '' : `${typeName(series.type)} `,
-      h('span', { class: 'panel-unit' }, this.axis.name));
+    fill(this.title, this.type.hidden ? typeName(series.type) : '');
+    fill(this.unit, this.axis.name);
     this.drawLegend(series);
     this.chart = new uPlot(this.options(series), chartColumns(series, this.axis) as uPlot.AlignedData, this.plot);
   }
@@ -99,7 +104,8 @@ export class Timeline {
       scales: { x: { time: true, range: () => [series.from, series.to] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
       axes: [
         { ...axis, size: 26, values: (_, splits) => splits.map((at) => tick(at, long, series.to - series.from)) },
-        { ...axis, size: 66, space: 28, values: (_, splits) => splits.map((value) => this.axis.format(value)) },
+        { ...axis, size: (_, values) => 16 + 6.5 * Math.max(3, ...(values ?? []).map((text) => text.length)), space: 28,
+          ...(series.unit === 'bytes' ? { incrs: binarySteps } : {}), values: (_, splits) => splits.map((value) => this.axis.format(value)) },
       ],
       series: [{}, ...series.series.map(({ label }, at) => ({
         label, stroke: this.color(at), width: 1.5, show: !this.hidden.has(label), spanGaps: false,
@@ -135,7 +141,7 @@ export class Timeline {
         const text = value == null ? 'nothing recorded' : `${this.axis.format(value)}${this.suffix()}`;
         return h('div', { class: 'readout-row' }, swatch, label ? h('span', { class: 'readout-label' }, label) : null, h('strong', {}, text));
       }));
-    const at = left + 66 + 14;
+    const at = left + chart.over.offsetLeft + 14;
     const flip = at + this.readout.offsetWidth > this.plot.clientWidth;
     this.readout.style.transform = `translate(${Math.round(flip ? at - 28 - this.readout.offsetWidth : at)}px, 6px)`;
   }

@@ -2,6 +2,7 @@
 // The hottest functions as a table. A click on a row looks the function up in the flame graph, another one lets go.
 import type { Top, TopFunction } from './api.ts';
 import { fill, h, icon } from './dom.ts';
+import { nameParts } from './flame/names.ts';
 import type { Pattern } from './flame/search.ts';
 import type { Router } from './router.ts';
 import type { SortColumn, State } from './state.ts';
@@ -24,6 +25,7 @@ export class TopTable {
   private readonly foot = h('div', { class: 'table-foot' });
   private top: Top | null = null;
   private limit = atFirst;
+  private widest = { self: 1, total: 1 }; // shares that have the longest bars
 
   constructor(private readonly router: Router) {
     const table = h('table', { class: 'top-table' },
@@ -40,6 +42,7 @@ export class TopTable {
   private render(state: State, pattern: Pattern): void {
     fill(this.head, h('tr', {}, ...columns.map((column) => this.heading(column, state))));
     const all = this.top?.functions ?? [];
+    this.widest = { self: Math.max(...all.map((row) => row.self_share)), total: Math.max(...all.map((row) => row.total_share)) };
     const rows = topRows(all, pattern, state.search !== '', state.sort, state.descending);
     fill(this.body, ...rows.slice(0, this.limit).map((row) => this.row(row, state, pattern)));
     const more = rows.length - this.limit;
@@ -62,18 +65,21 @@ export class TopTable {
     const chosen = state.search === `"${row.name}"` || (pattern.exact && pattern.test(row.name));
     const click = () => this.router.push({ search: chosen ? '' : `"${row.name}"`, regex: false });
     const unit = this.top?.unit ?? 'count';
+    const { scope, base, parameters } = nameParts(row.name);
     return h('tr', { class: chosen ? 'chosen' : '', on: { click } },
       h('th', { scope: 'row', class: 'col-name' }, h('button', { type: 'button', class: 'function', 'aria-pressed': String(chosen),
-        title: row.file ? `${row.name}\n${row.file}` : row.name }, row.name)),
-      measure('col-self', row.self, row.self_share, unit), measure('col-total', row.total, row.total_share, unit), trend(row));
+        title: row.file ? `${row.name}\n${row.file}` : row.name },
+        h('span', { class: 'scope' }, scope), h('span', { class: 'base' }, base), h('span', { class: 'parameters' }, parameters))),
+      measure('col-self', row.self, row.self_share, unit, this.widest.self), measure('col-total', row.total, row.total_share, unit, this.widest.total),
+      trend(row));
   }
 }
 
-function measure(className: string, value: number, share: number, unit: string): HTMLElement {
+function measure(className: string, value: number, share: number, unit: string, widest: number): HTMLElement {
   const bar = h('span', { class: 'bar', 'aria-hidden': 'true' });
-  bar.style.width = `${Math.min(100, share * 100)}%`;
-  return h('td', { class: className }, h('span', { class: 'value' }, formatValue(value, unit)),
-    h('span', { class: 'share' }, formatShare(share)), h('span', { class: 'bar-track' }, bar));
+  bar.style.width = `${(94 * share) / (widest || 1)}%`;
+  return h('td', { class: className }, bar, h('span', { class: 'value' }, formatValue(value, unit)),
+    h('span', { class: 'share' }, formatShare(share)));
 }
 
 function trend(row: TopFunction): HTMLElement {

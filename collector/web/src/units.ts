@@ -19,21 +19,27 @@ const counts: Step[] = [
   { name: '', size: 1 }, { name: 'k', size: 1e3 }, { name: 'M', size: 1e6 }, { name: 'G', size: 1e9 },
 ];
 
-// Three significant digits, no exponent: 0.0312, 1.25, 37.5, 240.
-export function digits(value: number): string {
+function decimals(value: number): number {
   const size = Math.abs(value);
-  if (size === 0) return '0';
-  if (size >= 99.95) return Math.round(value).toString();
-  const decimals = size >= 9.995 ? 1 : size >= 0.1 ? 2 : size >= 0.01 ? 3 : 4;
-  return value.toFixed(decimals).replace(/\.?0+$/, '');
+  if (size === 0 || size >= 99.95) return 0;
+  return size >= 9.995 ? 1 : size >= 0.1 ? 2 : size >= 0.01 ? 3 : 4;
 }
 
+// Three significant digits, no exponent, no zeros at the end: 0.0312, 1.25, 37.5, 2, 240.
+export function digits(value: number): string {
+  const text = value.toFixed(decimals(value));
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+}
+
+// Three significant digits, so that a column of them lines up; whole numbers of the smallest unit as they are.
 function scaled(value: number, steps: Step[]): string {
   const size = Math.abs(value);
   let step = steps[0];
   // 0.9995: what rounds up to a whole bigger unit is written in that one.
   for (const next of steps) if (size >= next.size * 0.9995) step = next;
-  return `${digits(value / step.size)}${step.name ? ` ${step.name}` : ''}`;
+  const inStep = value / step.size;
+  const text = step === steps[0] && Number.isInteger(value) ? String(value) : inStep.toFixed(decimals(inStep));
+  return `${text}${step.name ? ` ${step.name}` : ''}`;
 }
 
 export function formatValue(value: number, unit: string): string {

@@ -125,7 +125,7 @@ function box(context: CanvasRenderingContext2D, picture: Picture, fitter: LabelF
   const room = Math.min(picture.width, x + width) - left - 9;
   const label = fitter.fit(layout.graph.names[name], room);
   if (!label) return;
-  const plain = layout.graph.names[name] === otherName ? colors.dimmedText : colors.text;
+  const plain = layout.graph.names[name] === otherName ? colors.otherText : colors.text;
   context.fillStyle = found ? colors.matchText : matched ? colors.dimmedText : plain;
   context.fillText(label, left + 4, y + rowHeight / 2);
 }

@@ -4,11 +4,12 @@
 
 const openOf: Record<string, string> = { ')': '(', '>': '<', '}': '{', ']': '[' };
 
-// operator<, operator->, operator() and their kin hold brackets that open nothing.
-const operators = /operator\s*(?:\(\)|<=>|<<=?|>>=?|->\*?|<=?|>=?)/g;
+// Brackets that open nothing: operator<, operator->, operator() and their kin, Python's <locals> and <lambda>.
+// They stand in as private characters while the others are matched.
+const unpaired = /operator\s*(?:\(\)|<=>|<<=?|>>=?|->\*?|<=?|>=?)|(?<=^|\.)<\w+>/g;
 
 function shield(name: string): string {
-  return name.replace(operators, (text) => text.replace(/[<>()]/g, (c) => String.fromCharCode(0xe000 + c.charCodeAt(0))));
+  return name.replace(unpaired, (text) => text.replace(/[<>()]/g, (c) => String.fromCharCode(0xe000 + c.charCodeAt(0))));
 }
 
 function unshield(name: string): string {
@@ -52,7 +53,7 @@ function lastComponent(name: string): string {
     if (')>}]'.includes(character)) ++depth;
     else if ('(<{['.includes(character)) --depth;
     else if (depth === 0 && character === ':' && name[at - 1] === ':') return name.slice(at + 1);
-    else if (depth === 0 && character === '.' && !name.includes('::') && /^[\w.<>]+$/.test(name)) return name.slice(at + 1);
+    else if (depth === 0 && character === '.' && !name.includes('::') && /^[\w.\ue000-\ue0ff]+$/.test(name)) return name.slice(at + 1);
   }
   return name;
 }
@@ -63,4 +64,13 @@ export function forms(name: string): string[] {
   const bare = dropTemplates(plain);
   const all = [name, unshield(plain), unshield(bare), unshield(lastComponent(bare))];
   return all.filter((form, at) => form !== '' && all.indexOf(form) === at);
+}
+
+// The name in parts, for a table's cell: it may shorten the outer ones and keep the base.
+export function nameParts(name: string): { scope: string; base: string; parameters: string } {
+  const shielded = shield(name);
+  const plain = dropParameters(shielded);
+  const bare = dropTemplates(plain);
+  const base = lastComponent(bare);
+  return { scope: unshield(bare.slice(0, bare.length - base.length)), base: unshield(base), parameters: unshield(shielded.slice(plain.length)) };
 }
