@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns what profiles name (services, labels, functions, stacks) into ids of the
+// catalogue, adding what is new. Used by the store's writer, inside one
+// transaction per batch; what was looked up before costs a hash probe.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include "absl/strings/string_view.h"
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "collector/store/sqlite/database.h"
+#include "collector/store/sqlite/intern_table.h"
+
+namespace siprof::collector::sqlite {
+
+class CatalogWriter {
+ public:
+  static absl::StatusOr<std::unique_ptr<CatalogWriter>> open(const std::string& path);
+
+  // One transaction around all look-ups of a batch. With nothing new commit()
+  // writes nothing. rollback() also forgets the ids that were given out.
+  absl::Status begin();
+  absl::Status commit();
+  void rollback();
+
+  absl::StatusOr<Id> service(absl::string_view name) { return services_.id_of(db_, name, added_); }
+  absl::StatusOr<Id> agent(absl::string_view name) { return agents_.id_of(db_, name, added_); }
+  absl::StatusOr<Id> string(absl::string_view text) { return strings_.id_of(db_, text, added_); }
+  absl::StatusOr<Id> label_set(const std::map<std::string, std::string>& labels);
+  absl::StatusOr<Id> series(Id service, Id label_set, absl::string_view kind, absl::string_view types);
+  // {name, system name, file, start line}
+  absl::StatusOr<Id> function(const std::array<Id, 4>& key) { return functions_.id_of(db_, key, added_); }
+  // {file, build-id, start, limit, offset}
+  absl::StatusOr<Id> mapping(const std::array<Id, 5>& key) { return mappings_.id_of(db_, key, added_); }
+  // {function, line, mapping, address, inlined}
+  absl::StatusOr<Id> frame(const std::array<Id, 5>& key) { return frames_.id_of(db_, key, added_); }
+  // `parent` 0: an outermost frame.
+  absl::StatusOr<std::uint32_t> stack_node(Id service, std::uint32_t parent, Id frame);
+
+  absl::StatusOr<Id> setting(absl::string_view name);
+  absl::Status set_setting(absl::string_view name, Id value);
+
+ private:
+  struct Statements {
+    Statement find_node, insert_node, last_node, find_setting, set_setting;
+  };
+  using Texts = InternTable<std::string>;
+  template <std::size_t N>
+  using Numbers = InternTable<std::array<Id, N>>;
+
+  CatalogWriter(Database db, Texts services, Texts agents, Texts strings, Texts label_sets, Numbers<4> series,
+                Numbers<4> functions, Numbers<5> mappings, Numbers<5> frames, Statements statements);
+  absl::StatusOr<std::uint32_t*> last_node(Id service);
+  void forget();
+  std::size_t bytes() const;
+
+  Database db_;
+  Texts services_, agents_, strings_, label_sets_;
+  Numbers<4> series_, functions_;
+  Numbers<5> mappings_, frames_;
+  Statements statements_;
+  absl::flat_hash_map<std::array<Id, 3>, std::uint32_t> nodes_;  // service, parent, frame
+  absl::flat_hash_map<Id, std::uint32_t> last_nodes_;            // highest id of a service
+  std::optional<Transaction> transaction_;
+  bool added_ = false;
+};
+
+}  // namespace siprof::collector::sqlite

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is where in a store's folder, and the tables of its files.
+//
+//   DIR/lock                 flock(2) of the one collector that has the store open
+//   DIR/catalog.db           names: services, series, functions, stacks
+//   DIR/10s/2023-11-14.db    profiles that start on that day (UTC), one file per tier and day
+//
+// The catalogue only grows and only gains rows, so that an id once read is good
+// for ever. A profile is in a day file only after all it refers to is in the
+// catalogue: the writer commits the catalogue first (synchronous=FULL, so that
+// this order survives a power cut too), then the day.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include "absl/strings/string_view.h"
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "collector/store/retention.h"
+
+namespace siprof::collector::sqlite {
+
+inline constexpr int kLayoutVersion = 1;
+// One profile has at most this many sample types (columns total_0 … total_7).
+inline constexpr int kMaxTypes = 8;
+inline constexpr std::int64_t kDayNs = 86'400'000'000'000;
+
+extern const char kCatalogSchema[];
+extern const char kDaySchema[];
+
+// Days since 1970-01-01 UTC.
+std::int64_t day_of(std::int64_t unix_ns);
+
+struct DayPath {
+  std::int64_t day = 0;
+  std::string path;
+};
+
+class Layout {
+ public:
+  explicit Layout(std::string dir) : dir_(std::move(dir)) {}
+
+  const std::string& dir() const { return dir_; }
+  std::string lock() const { return dir_ + "/lock"; }
+  std::string catalog() const { return dir_ + "/catalog.db"; }
+  std::string day(const Tier& tier, std::int64_t day) const;
+
+  // Creates the folders, private to the user.
+  absl::Status create(const std::vector<Tier>& tiers) const;
+  // The day files of a tier that are there, oldest first. Other files are passed over.
+  absl::StatusOr<std::vector<DayPath>> days(const Tier& tier) const;
+  // Of a database with its write-ahead log.
+  static std::int64_t database_bytes(const std::string& path);
+  // Unlinks a database with its side files.
+  static absl::Status remove_database(const std::string& path);
+
+ private:
+  std::string dir_;
+};
+
+}  // namespace siprof::collector::sqlite

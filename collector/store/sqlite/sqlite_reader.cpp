@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/store/sqlite/sqlite_reader.h"
+
+#include <algorithm>
+
+#include "absl/time/clock.h"
+#include "collector/store/kinds.h"
+#include "collector/store/sqlite/level_windows.h"
+#include "collector/store/sqlite/stack_merger.h"
+
+namespace siprof::collector::sqlite {
+namespace {
+
+bool matches(const CatalogView::Series& series, const Selection& selection) {
+  if (series.kind != selection.kind) return false;
+  return std::ranges::all_of(selection.matches, [&series](const auto& match) {
+    const auto label = series.labels->find(match.first);
+    return match.second.contains(label == series.labels->end() ? "" : label->second);
+  });
+}
+
+int column_of(const CatalogView::Series& series, const std::string& type) {
+  const auto found = std::ranges::find(series.types, type, &ValueType::type);
+  return found == series.types.end() ? -1 : static_cast<int>(found - series.types.begin());
+}
+
+void add_types(const std::vector<ValueType>& more, std::vector<ValueType>& types) {
+  for (const ValueType& type : more)
+    if (std::ranges::find(types, type) == types.end()) types.push_back(type);
+}
+
+// Looking at the clock for every profile would cost as much as adding it.
+class DeadlineCheck {
+ public:
+  explicit DeadlineCheck(absl::Time deadline) : deadline_(deadline) {}
+  absl::Status operator()() {
+    if (++calls_ % 64 != 0 || absl::Now() < deadline_) return absl::OkStatus();
+    return absl::DeadlineExceededError("the query took too long: choose a shorter range or fewer labels");
+  }
+
+ private:
+  absl::Time deadline_;
+  unsigned calls_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteReader::open(const std::string& dir, const Tier& finest) {
+  Layout layout(dir);
+  absl::StatusOr<std::unique_ptr<CatalogView>> view = CatalogView::open(layout.catalog());
+  if (!view.ok()) return view.status();
+  return std::unique_ptr<SqliteReader>(new SqliteReader(std::move(layout), finest, *std::move(view)));
+}
+
+absl::StatusOr<std::vector<DayPath>> SqliteReader::days(TimeRange range) const {
+  absl::StatusOr<std::vector<DayPath>> days = layout_.days(finest_);
+  if (!days.ok()) return days;
+  std::erase_if(*days, [range](const DayPath& day) {
+    return day.day < day_of(range.from_ns) || day.day > day_of(range.to_ns - 1);
+  });
+  return days;
+}
+
+absl::Status SqliteReader::walk_ranges(
+    TimeRange range, const std::function<void(const CatalogView::Series&, SeriesRange)>& visit) const {
+  const absl::StatusOr<std::vector<DayPath>> days = this->days(range);
+  if (!days.ok()) return days.status();
+  std::vector<SeriesRange> found;
+  for (const DayPath& day : *days) {
+    absl::StatusOr<DayReader> reader = DayReader::open(day.path);
+    if (absl::IsNotFound(reader.status())) continue;
+    if (!reader.ok()) return reader.status();
+    absl::Status status = reader->for_each_series([&](const SeriesRange& series) {
+      if (series.first_ns < range.to_ns && series.last_ns >= range.from_ns) found.push_back(series);
+    });
+    if (!status.ok()) return status;
+  }
+  // After the days, so that every series in them is known.
+  const std::lock_guard lock(mutex_);
+  if (absl::Status status = view_->update_series(); !status.ok()) return status;
+  for (const SeriesRange& at : found) {
+    if (at.series <= 0 || at.series >= static_cast<std::int64_t>(view_->series().size()))
+      return absl::DataLossError("a day's file names a series that isn't in the catalogue");
+    visit(view_->series()[static_cast<std::size_t>(at.series)], at);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<ServiceInfo>> SqliteReader::services() const {
+  std::map<std::string, ServiceInfo> by_name;
+  std::map<std::string, std::map<std::string, std::vector<ValueType>>> types;
+  absl::Status status = walk_ranges({}, [&](const CatalogView::Series& series, SeriesRange at) {
+    const std::string& name = view_->services()[static_cast<std::size_t>(series.service)];
+    ServiceInfo& info = by_name.try_emplace(name, ServiceInfo{name, at.first_ns, at.last_ns, {}, {}, {}}).first->second;
+    info.first_ns = std::min(info.first_ns, at.first_ns);
+    info.last_ns = std::max(info.last_ns, at.last_ns);
+    const auto keep = [&series](const char* label, std::set<std::string>& values) {
+      const auto found = series.labels->find(label);
+      if (found != series.labels->end()) values.insert(found->second);
+    };
+    keep("service.version", info.versions);
+    keep("host.name", info.hosts);
+    add_types(series.types, types[name][series.kind]);
+  });
+  if (!status.ok()) return status;
+  std::vector<ServiceInfo> services;
+  for (auto& [name, info] : by_name) {
+    for (auto& [kind, kind_types] : types[name]) info.kinds.push_back({kind, std::move(kind_types)});
+    services.push_back(std::move(info));
+  }
+  return services;
+}
+
+absl::StatusOr<std::map<std::string, std::set<std::string>>> SqliteReader::labels(const std::string& service,
+                                                                                  TimeRange range) const {
+  std::map<std::string, std::set<std::string>> labels;
+  absl::Status status = walk_ranges(range, [&](const CatalogView::Series& series, SeriesRange) {
+    if (!service.empty() && view_->services()[static_cast<std::size_t>(series.service)] != service) return;
+    for (const auto& [name, value] : *series.labels) labels[name].insert(value);
+  });
+  if (!status.ok()) return status;
+  return labels;
+}
+
+absl::StatusOr<SqliteReader::Chosen> SqliteReader::choose(const Selection& selection) const {
+  const std::lock_guard lock(mutex_);
+  if (absl::Status status = view_->update_series(); !status.ok()) return status;
+  const std::int64_t service = view_->service_id(selection.service);
+  if (service == 0) return absl::NotFoundError("there is no service \"" + selection.service + "\"");
+  Chosen chosen;
+  for (const CatalogView::Series& series : view_->series())
+    if (series.service == service && matches(series, selection)) chosen.emplace(series.id, series);
+  return chosen;
+}
+
+absl::Status SqliteReader::walk(const Chosen& chosen, const Selection& selection,
+                                const std::function<absl::Status(DayReader&, const CatalogView::Series&)>& visit) const {
+  const TimeRange range = selection.range;
+  const absl::StatusOr<std::vector<DayPath>> days = this->days(range);
+  if (!days.ok()) return days.status();
+  for (const DayPath& day : *days) {
+    absl::StatusOr<DayReader> reader = DayReader::open(day.path);
+    if (absl::IsNotFound(reader.status())) continue;
+    if (!reader.ok()) return reader.status();
+    std::vector<std::int64_t> present;
+    absl::Status status = reader->for_each_series([&](const SeriesRange& at) {
+      if (at.first_ns < range.to_ns && at.last_ns >= range.from_ns && chosen.contains(at.series))
+        present.push_back(at.series);
+    });
+    if (!status.ok()) return status;
+    for (const std::int64_t id : present)
+      if (status = visit(*reader, chosen.at(id)); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SeriesTotals> SqliteReader::totals(const Selection& selection, const std::string& type,
+                                                  std::int64_t step_ns, const std::string& by) const {
+  const absl::StatusOr<Chosen> chosen = choose(selection);
+  if (!chosen.ok()) return chosen.status();
+  SeriesTotals totals;
+  DeadlineCheck deadline(selection.deadline);
+  LevelSteps levels(step_ns);
+  absl::Status status = walk(*chosen, selection, [&](DayReader& day, const CatalogView::Series& series) {
+    const int column = column_of(series, type);
+    if (column < 0) return absl::OkStatus();
+    totals.unit = series.types[static_cast<std::size_t>(column)].unit;
+    const auto label = by.empty() ? series.labels->end() : series.labels->find(by);
+    const std::string name = label == series.labels->end() ? "" : label->second;
+    std::map<std::int64_t, std::int64_t>& points = totals.points[name];
+    return day.for_each_total(series.id, selection.range, column, [&](const DayProfile& profile) {
+      if (is_level(type))
+        levels.add(name, series.id, profile);
+      else
+        points[profile.start_ns / step_ns * step_ns] += profile.total;
+      return deadline();
+    });
+  });
+  if (!status.ok()) return status;
+  levels.add_to(totals.points);
+  return totals;
+}
+
+absl::StatusOr<MergedStacks> SqliteReader::stacks(const Selection& selection, const std::string& type) const {
+  const absl::StatusOr<Chosen> chosen = choose(selection);
+  if (!chosen.ok()) return chosen.status();
+  std::vector<ValueType> types;
+  for (const auto& [id, series] : *chosen) add_types(series.types, types);
+  if (!type.empty()) std::erase_if(types, [&type](const ValueType& t) { return t.type != type; });
+
+  DeadlineCheck deadline(selection.deadline);
+  LevelWindows windows;
+  if (std::ranges::any_of(types, [](const ValueType& t) { return is_level(t.type); })) {
+    absl::Status counted = walk(*chosen, selection, [&](DayReader& day, const CatalogView::Series& series) {
+      return day.for_each_total(series.id, selection.range, /*type=*/0, [&](const DayProfile& profile) {
+        windows.count(series.id, profile);
+        return deadline();
+      });
+    });
+    if (!counted.ok()) return counted;
+  }
+
+  const std::int64_t service = chosen->empty() ? 0 : chosen->begin()->second.service;
+  StackMerger merger(types, [this, service](bool update) -> absl::StatusOr<std::size_t> {
+    const std::lock_guard lock(mutex_);
+    if (update || view_->nodes(service).empty())
+      if (absl::Status status = view_->update_stacks(service); !status.ok()) return status;
+    return view_->nodes(service).size();
+  });
+  MergedStacks facts;
+  absl::Status status = walk(*chosen, selection, [&](DayReader& day, const CatalogView::Series& series) {
+    std::vector<int> columns;
+    for (const ValueType& t : types) columns.push_back(column_of(series, t.type));
+    facts.period_type = series.period_type;
+    return day.for_each_stacks(series.id, selection.range, [&](const DayProfile& profile) {
+      if (absl::Status added = merger.add(profile.stacks, columns, windows.of(series.id, profile.agent)); !added.ok())
+        return added;
+      if (facts.profiles++ == 0 || profile.start_ns < facts.first_ns) facts.first_ns = profile.start_ns;
+      facts.end_ns = std::max(facts.end_ns, profile.start_ns + profile.duration_ns);
+      facts.period = profile.period;
+      return deadline();
+    });
+  });
+  if (!status.ok()) return status;
+  const std::lock_guard lock(mutex_);
+  // The nodes were read before the frames and names of the newest profiles.
+  if (service != 0)
+    if (absl::Status updated = view_->update_stacks(service); !updated.ok()) return updated;
+  MergedStacks merged = merger.finish(service, *view_);
+  merged.period_type = facts.period_type;
+  merged.period = facts.period;
+  merged.profiles = facts.profiles;
+  merged.first_ns = facts.first_ns;
+  merged.end_ns = facts.end_ns;
+  return merged;
+}
+
+}  // namespace siprof::collector::sqlite

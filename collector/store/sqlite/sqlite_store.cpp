@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/store/sqlite/sqlite_store.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace siprof::collector::sqlite {
+namespace {
+
+// Late profiles come for a few days at most; each open day costs its page cache.
+constexpr std::size_t kMaxOpenDays = 4;
+// Clocks differ. Beyond this a profile would sit in a day that retention never reaches.
+constexpr std::int64_t kMaxAheadNs = 3'600'000'000'000;
+constexpr char kFloorDay[] = "floor_day";
+
+// An error of the engine, as against one of the profile.
+bool of_engine(const absl::Status& status) { return !status.ok() && !absl::IsInvalidArgument(status); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::open(StoreOptions options) {
+  if (!options.now_ns) options.now_ns = [] { return absl::GetCurrentTimeNanos(); };
+  const Layout layout(options.dir);
+  if (absl::Status status = layout.create(options.tiers); !status.ok()) return status;
+  absl::StatusOr<StoreLock> lock = StoreLock::take(layout.lock());
+  if (!lock.ok()) return lock.status();
+  absl::StatusOr<std::unique_ptr<CatalogWriter>> catalog = CatalogWriter::open(layout.catalog());
+  if (!catalog.ok()) return catalog.status();
+  const absl::StatusOr<Id> floor_day = (*catalog)->setting(kFloorDay);
+  if (!floor_day.ok()) return floor_day.status();
+  std::unique_ptr<SqliteStore> store(
+      new SqliteStore(std::move(options), *std::move(lock), *std::move(catalog), *floor_day));
+  if (absl::Status status = store->maintain(); !status.ok()) return status;
+  return store;
+}
+
+SqliteStore::SqliteStore(StoreOptions options, StoreLock lock, std::unique_ptr<CatalogWriter> catalog,
+                         std::int64_t floor_day)
+    : options_(std::move(options)),
+      layout_(options_.dir),
+      lock_(std::move(lock)),
+      health_(options_.dir),
+      catalog_(std::move(catalog)),
+      floor_day_(floor_day) {}
+
+std::vector<absl::StatusOr<Stored>> SqliteStore::write(std::span<const IncomingProfile> batch) {
+  const std::lock_guard guard(mutex_);
+  Results results(batch.size(), absl::StatusOr<Stored>(absl::UnavailableError("not written")));
+  if (absl::Status room = make_room(); !room.ok()) {
+    health_.failed(room);
+    std::ranges::fill(results, absl::StatusOr<Stored>(room));
+    return results;
+  }
+  Rows rows;
+  if (absl::Status status = commit_names(batch, results, rows); !status.ok()) {
+    health_.failed(status);
+    std::ranges::fill(results, absl::StatusOr<Stored>(status));
+    return results;
+  }
+  write_days(rows, results);
+  return results;
+}
+
+absl::Status SqliteStore::commit_names(std::span<const IncomingProfile> batch, Results& results, Rows& rows) {
+  if (absl::Status status = catalog_->begin(); !status.ok()) return status;
+  if (absl::Status status = make_rows(batch, results, rows); !status.ok()) {
+    catalog_->rollback();
+    return status;
+  }
+  return catalog_->commit();
+}
+
+absl::Status SqliteStore::make_rows(std::span<const IncomingProfile> batch, Results& results, Rows& rows) {
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (absl::Status status = check_time(batch[i]); !status.ok()) {
+      results[i] = status;
+      continue;
+    }
+    absl::StatusOr<ProfileRow> row = make_row(batch[i], *catalog_, encoder_);
+    if (of_engine(row.status())) return row.status();
+    if (row.ok())
+      rows.emplace(i, *std::move(row));
+    else
+      results[i] = row.status();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::check_time(const IncomingProfile& profile) const {
+  const std::int64_t now = options_.now_ns();
+  if (profile.start_unix_ns > now + kMaxAheadNs)
+    return absl::InvalidArgumentError("the profile starts in the future: check the clocks of agent and collector");
+  if (profile.start_unix_ns < now - finest().keep_ns || day_of(profile.start_unix_ns) < floor_day_)
+    return absl::OutOfRangeError("the profile is older than what the store keeps (--retention, --store-bytes)");
+  return absl::OkStatus();
+}
+
+void SqliteStore::write_days(const Rows& rows, Results& results) {
+  std::set<std::int64_t> days;
+  for (const auto& [index, row] : rows) days.insert(day_of(row.start_ns));
+  absl::Status worst;
+  for (const std::int64_t day : days) worst.Update(write_day(day, rows, results));
+  if (!worst.ok())
+    health_.failed(worst);
+  else if (!days.empty())
+    health_.succeeded();
+}
+
+absl::Status SqliteStore::write_day(std::int64_t day, const Rows& rows, Results& results) {
+  std::vector<std::size_t> indices;
+  std::vector<const ProfileRow*> of_day;
+  for (const auto& [index, row] : rows) {
+    if (day_of(row.start_ns) != day) continue;
+    indices.push_back(index);
+    of_day.push_back(&row);
+  }
+  const absl::StatusOr<DayWriter*> writer = day_writer(day);
+  const absl::StatusOr<std::vector<Stored>> stored =
+      writer.ok() ? (*writer)->write(of_day) : absl::StatusOr<std::vector<Stored>>(writer.status());
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    if (stored.ok())
+      results[indices[i]] = (*stored)[i];
+    else
+      results[indices[i]] = stored.status();
+  }
+  return stored.status();
+}
+
+absl::StatusOr<DayWriter*> SqliteStore::day_writer(std::int64_t day) {
+  if (const auto open = days_.find(day); open != days_.end()) return &open->second;
+  absl::StatusOr<DayWriter> writer = DayWriter::open(layout_.day(finest(), day));
+  if (!writer.ok()) return writer.status();
+  if (days_.size() >= kMaxOpenDays) days_.erase(days_.begin());
+  if (absl::Status status = remove_expired(); !status.ok()) return status;
+  return &days_.emplace(day, *std::move(writer)).first->second;
+}
+
+absl::Status SqliteStore::maintain() {
+  const std::lock_guard guard(mutex_);
+  if (absl::Status status = remove_expired(); !status.ok()) return status;
+  // That there is no room even so is for write() to say.
+  (void)make_room();
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::remove_expired() {
+  for (const Tier& tier : options_.tiers) {
+    const absl::StatusOr<std::vector<DayPath>> days = layout_.days(tier);
+    if (!days.ok()) return days.status();
+    const std::int64_t first_kept = day_of(options_.now_ns() - tier.keep_ns);
+    for (const DayPath& day : *days) {
+      if (day.day >= first_kept) break;
+      if (absl::Status status = remove_day(tier, day); !status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::make_room() {
+  if (options_.max_bytes == 0 || bytes() <= options_.max_bytes) return absl::OkStatus();
+  for (const Tier& tier : options_.tiers) {
+    const absl::StatusOr<std::vector<DayPath>> days = layout_.days(tier);
+    if (!days.ok()) return days.status();
+    for (std::size_t i = 0; i + 1 < days->size(); ++i) {
+      if (absl::Status status = remove_day(tier, (*days)[i]); !status.ok()) return status;
+      if (bytes() <= options_.max_bytes) return absl::OkStatus();
+    }
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the store ", options_.dir, " has reached --store-bytes ", options_.max_bytes,
+                   " with its newest day alone: raise it, or the disk's share for the store"));
+}
+
+absl::Status SqliteStore::remove_day(const Tier& tier, const DayPath& day) {
+  if (tier.name == finest().name && day.day >= floor_day_) {
+    if (absl::Status status = catalog_->set_setting(kFloorDay, day.day + 1); !status.ok()) return status;
+    floor_day_ = day.day + 1;
+    days_.erase(day.day);
+  }
+  return Layout::remove_database(day.path);
+}
+
+std::int64_t SqliteStore::bytes() const {
+  std::int64_t bytes = Layout::database_bytes(layout_.catalog());
+  for (const Tier& tier : options_.tiers) {
+    const absl::StatusOr<std::vector<DayPath>> days = layout_.days(tier);
+    if (!days.ok()) continue;
+    for (const DayPath& day : *days) bytes += Layout::database_bytes(day.path);
+  }
+  return bytes;
+}
+
+}  // namespace siprof::collector::sqlite

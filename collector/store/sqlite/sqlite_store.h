@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The embedded store's write side: a catalogue and one file per tier and day,
+// see layout.h. Readers (sqlite_reader.h) use connections of their own.
+//
+// A batch goes: names to ids, commit the catalogue; then one transaction per day.
+// A crash in between leaves names that nothing refers to, never the reverse.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "collector/store/retention.h"
+#include "collector/store/sqlite/catalog_writer.h"
+#include "collector/store/sqlite/day_writer.h"
+#include "collector/store/sqlite/health.h"
+#include "collector/store/sqlite/layout.h"
+#include "collector/store/sqlite/store_lock.h"
+#include "collector/store/store.h"
+
+namespace siprof::collector::sqlite {
+
+struct StoreOptions {
+  std::string dir;
+  std::vector<Tier> tiers = default_tiers();
+  std::int64_t max_bytes = 0;            // 0: no limit
+  std::function<std::int64_t()> now_ns;  // unset: the system's clock
+};
+
+class SqliteStore final : public Store {
+ public:
+  // Errors: FAILED_PRECONDITION (in use, made by another version), DATA_LOSS, what the system says.
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> open(StoreOptions options);
+
+  std::vector<absl::StatusOr<Stored>> write(std::span<const IncomingProfile> batch) override;
+  absl::Status ready() const override { return health_.ready(); }
+
+  // Removes what retention and the size limit say; also done by write() when a
+  // day begins. Any thread.
+  absl::Status maintain();
+  std::int64_t bytes() const;
+
+ private:
+  using Results = std::vector<absl::StatusOr<Stored>>;
+  // Rows of a batch, by position in it.
+  using Rows = std::map<std::size_t, ProfileRow>;
+
+  SqliteStore(StoreOptions options, StoreLock lock, std::unique_ptr<CatalogWriter> catalog, std::int64_t floor_day);
+  const Tier& finest() const { return options_.tiers.front(); }
+  absl::Status check_time(const IncomingProfile& profile) const;
+  absl::Status make_rows(std::span<const IncomingProfile> batch, Results& results, Rows& rows);
+  absl::Status commit_names(std::span<const IncomingProfile> batch, Results& results, Rows& rows);
+  void write_days(const Rows& rows, Results& results);
+  absl::Status write_day(std::int64_t day, const Rows& rows, Results& results);
+  absl::StatusOr<DayWriter*> day_writer(std::int64_t day);
+  absl::Status remove_day(const Tier& tier, const DayPath& day);
+  absl::Status remove_expired();
+  absl::Status make_room();
+
+  const StoreOptions options_;
+  const Layout layout_;
+  const StoreLock lock_;
+  Health health_;
+  mutable std::mutex mutex_;  // write() against maintain()
+  std::unique_ptr<CatalogWriter> catalog_;
+  StackEncoder encoder_;
+  std::map<std::int64_t, DayWriter> days_;
+  // Days before it were removed. One that came back would be mistaken for the
+  // old file by a reader that still has that one open.
+  std::int64_t floor_day_;
+};
+
+}  // namespace siprof::collector::sqlite

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes of one profile in a day file: stack ids and values.
+//
+//   byte 0        1: zstd of what follows, 0: as it is
+//   varint n, varint types, n ascending ids as differences,
+//   then n values of the first type, n of the second, …
+//
+// Ids of one service are dense and numbered by first sight, so hot stacks have
+// small ids and differences fit a byte: 1.2 bytes a value instead of 18.
+#pragma once
+
+#include <zstd.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include "absl/strings/string_view.h"
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace siprof::collector::sqlite {
+
+// Both sides as columns: ids[i] has values[type * ids.size() + i].
+struct StackValues {
+  std::vector<std::uint32_t> ids;  // strictly ascending
+  std::vector<std::int64_t> values;
+  int types = 0;
+};
+
+class StackEncoder {
+ public:
+  std::string encode(const StackValues& stacks);
+
+ private:
+  struct Free {
+    void operator()(ZSTD_CCtx* c) const { ZSTD_freeCCtx(c); }
+  };
+  std::unique_ptr<ZSTD_CCtx, Free> context_{ZSTD_createCCtx()};
+};
+
+class StackDecoder {
+ public:
+  // Overwrites `out`, reusing its memory. Errors: DATA_LOSS.
+  absl::Status decode(absl::string_view bytes, StackValues& out);
+
+ private:
+  struct Free {
+    void operator()(ZSTD_DCtx* c) const { ZSTD_freeDCtx(c); }
+  };
+  std::unique_ptr<ZSTD_DCtx, Free> context_{ZSTD_createDCtx()};
+  std::string raw_;
+};
+
+// Name id and value pairs of a profile's counters.
+using Counters = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+std::string encode_counters(const Counters& counters);
+
+}  // namespace siprof::collector::sqlite

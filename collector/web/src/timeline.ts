@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The chart over time (uPlot): drag zooms into a range, a double click leaves it, the legend hides lines.
+import uPlot from 'uplot';
+import type { Series } from './api.ts';
+import { fill, h } from './dom.ts';
+import { currentTheme } from './theme.ts';
+import { formatClock, formatDay, formatMoment } from './time.ts';
+import { chartColumns } from './timeline_data.ts';
+import { axisFor, type Axis } from './units.ts';
+import { typeName } from './selection.ts';
+
+const lineColors = {
+  light: ['#2f62d0', '#0f8577', '#c2600f', '#8a4fc4', '#b93662', '#5c7a12', '#19799f', '#9c6b00', '#6b6f7b', '#b0417f'],
+  dark: ['#7aa5ff', '#4cc9b6', '#f2a35e', '#c29bf2', '#f2849f', '#b3cf63', '#67c6ec', '#e3bd52', '#a8b0bd', '#eb8fc4'],
+};
+
+// Ticks of bytes at 1, 2, 4 … MiB rather than at 1.91 and 3.81.
+const binarySteps = Array.from({ length: 60 }, (_, power) => 2 ** power);
+
+export interface TimelineHost {
+  select(from: number, to: number): void;
+  leave(): void;
+}
+
+export class Timeline {
+  readonly element: HTMLElement;
+  private readonly title = h('h2', { class: 'panel-title' });
+  private readonly unit = h('span', { class: 'panel-unit' });
+  private readonly legend = h('div', { class: 'legend', role: 'group', 'aria-label': 'Lines' });
+  private readonly plot = h('div', { class: 'plot' });
+  private readonly readout = h('div', { class: 'readout', hidden: true });
+  private chart: uPlot | null = null;
+  private series: Series | null = null;
+  private axis: Axis = axisFor('cpu', 'nanoseconds');
+  private readonly hidden = new Set<string>();
+
+  constructor(private readonly host: TimelineHost, private readonly type: HTMLSelectElement) {
+    this.element = h('section', { class: 'panel timeline', 'aria-label': 'Timeline' },
+      h('div', { class: 'panel-head' }, this.title, this.type, this.unit, this.legend,
+        h('span', { class: 'hint drag-hint' }, 'Drag to zoom in, double-click to go back')), this.plot);
+    this.plot.append(this.readout);
+    new ResizeObserver(() => this.chart?.setSize(this.size())).observe(this.plot);
+  }
+
+  show(series: Series | null): void {
+    this.series = series;
+    this.draw();
+  }
+
+  setTheme(): void {
+    this.draw();
+  }
+
+  private size(): { width: number; height: number } {
+    return { width: this.plot.clientWidth, height: this.plot.clientHeight };
+  }
+
+  private color(at: number): string {
+    const colors = lineColors[currentTheme()];
+    return this.series?.series[at].label === '(other)' ? colors[8] : colors[at % colors.length];
+  }
+
+  private draw(): void {
+    this.chart?.destroy();
+    this.chart = null;
+    this.readout.hidden = true;
+    const { series } = this;
+    if (!series) {
+      fill(this.title, this.type.hidden ? 'Timeline' : '');
+      fill(this.unit);
+      fill(this.legend);
+      return;
+    }
+    this.axis = axisFor(series.type, series.unit);
+    fill(this.title, this.type.hidden ? typeName(series.type) : '');
+    fill(this.unit, this.axis.name);
+    this.drawLegend(series);
+    this.chart = new uPlot(this.options(series), chartColumns(series, this.axis) as uPlot.AlignedData, this.plot);
+  }
+
+  private drawLegend(series: Series): void {
+    const grouped = series.series.length > 1 || series.series[0]?.label !== '';
+    fill(this.legend, ...(grouped ? series.series.map(({ label }, at) => {
+      const swatch = h('span', { class: 'swatch' });
+      swatch.style.background = this.color(at);
+      return h('button', { type: 'button', class: 'legend-item', 'aria-pressed': String(!this.hidden.has(label)),
+        title: label, on: { click: () => this.toggle(label) } }, swatch, label || '(none)');
+    }) : []));
+  }
+
+  private toggle(label: string): void {
+    if (!this.hidden.delete(label)) this.hidden.add(label);
+    this.draw();
+  }
+
+  private options(series: Series): uPlot.Options {
+    const style = getComputedStyle(this.element);
+    const ink = style.getPropertyValue('--muted');
+    const grid = { stroke: style.getPropertyValue('--grid'), width: 1 };
+    const axis = { stroke: ink, grid, ticks: { show: false }, font: `11px ${style.getPropertyValue('--font')}` };
+    const long = series.to - series.from > 86400;
+    return {
+      ...this.size(), legend: { show: false }, padding: [8, 12, 0, 0],
+      scales: { x: { time: true, range: () => [series.from, series.to] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
+      axes: [
+        { ...axis, size: 26, values: (_, splits) => splits.map((at) => tick(at, long, series.to - series.from)) },
+        { ...axis, size: (_, values) => 16 + 6.5 * Math.max(3, ...(values ?? []).map((text) => text.length)), space: 28,
+          ...(series.unit === 'bytes' ? { incrs: binarySteps } : {}), values: (_, splits) => splits.map((value) => this.axis.format(value)) },
+      ],
+      series: [{}, ...series.series.map(({ label }, at) => ({
+        label, stroke: this.color(at), width: 1.5, show: !this.hidden.has(label), spanGaps: false,
+        ...(series.series.length === 1 ? { fill: `${this.color(at)}22` } : {}),
+      }))],
+      cursor: {
+        y: false, points: { size: 7 }, drag: { x: true, y: false, setScale: false, dist: 5 },
+        bind: { dblclick: () => () => { this.host.leave(); return null; } },
+      },
+      hooks: { setSelect: [(chart) => this.selected(chart)], setCursor: [(chart) => this.read(chart)] },
+    };
+  }
+
+  private selected(chart: uPlot): void {
+    const { left, width } = chart.select;
+    if (width < 5) return;
+    const from = Math.floor(chart.posToVal(left, 'x'));
+    const to = Math.ceil(chart.posToVal(left + width, 'x'));
+    chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.host.select(from, Math.max(to, from + 10));
+  }
+
+  private read(chart: uPlot): void {
+    const { idx, left } = chart.cursor;
+    this.readout.hidden = idx === null || idx === undefined || left === undefined || left < 0;
+    if (this.readout.hidden || idx == null || left === undefined || !this.series) return;
+    const rows = this.series.series.map(({ label }, at) => ({ label, at, value: chart.data[at + 1][idx] }))
+      .filter(({ label }) => !this.hidden.has(label)).slice(0, 12);
+    fill(this.readout, h('div', { class: 'readout-time' }, formatMoment(chart.data[0][idx])),
+      ...rows.map(({ label, at, value }) => {
+        const swatch = h('span', { class: 'swatch' });
+        swatch.style.background = this.color(at);
+        const text = value == null ? 'nothing recorded' : `${this.axis.format(value)}${this.suffix()}`;
+        return h('div', { class: 'readout-row' }, swatch, label ? h('span', { class: 'readout-label' }, label) : null, h('strong', {}, text));
+      }));
+    const at = left + chart.over.offsetLeft + 14;
+    const flip = at + this.readout.offsetWidth > this.plot.clientWidth;
+    this.readout.style.transform = `translate(${Math.round(flip ? at - 28 - this.readout.offsetWidth : at)}px, 6px)`;
+  }
+
+  // Cores and threads are words that the number needs; "/s" is in the number's own unit.
+  private suffix(): string {
+    return this.series?.unit === 'nanoseconds' ? ` ${this.axis.name}` : this.series?.unit === 'count' ? '/s' : '';
+  }
+}
+
+function tick(at: number, long: boolean, span: number): string {
+  if (!long) return formatClock(at, span < 300);
+  const clock = formatClock(at, false);
+  return clock === '00:00' || span > 4 * 86400 ? formatDay(at).slice(5) : clock;
+}

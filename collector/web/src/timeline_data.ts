@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The answer of /api/v1/series as the chart's columns. Pure.
+import type { Series } from './api.ts';
+import type { Axis } from './units.ts';
+
+// A profile covers about this long, so a step that the range cuts shorter still holds that much.
+const profileSeconds = 10;
+
+// How much of a step the range covers: the first would read low (or, cut to nothing, high) otherwise.
+export function coveredSeconds(start: number, { from, to, step }: Pick<Series, 'from' | 'to' | 'step'>): number {
+  const covered = Math.min(start + step, to) - Math.max(start, from);
+  return Math.max(Math.min(step, profileSeconds), covered);
+}
+
+// Without a last step that isn't over yet: half its profiles are still on their way, which looks like a drop.
+function completeSteps({ times, step, to }: Series): number {
+  const over = times.filter((start) => start + step <= to).length;
+  return over >= 2 ? over : times.length;
+}
+
+export function chartColumns(series: Series, axis: Axis): [number[], ...(number | null)[][]] {
+  const times = series.times.slice(0, completeSteps(series));
+  const seconds = times.map((start) => coveredSeconds(start, series));
+  const columns = series.series.map(({ values }) => times.map((_, at) => {
+    const value = values[at] ?? null;
+    return value === null ? null : axis.value(value, seconds[at]);
+  }));
+  return [times, ...columns];
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people and links write as a time, and ranges around one.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatMoment, parseTime, rangeName, resolveRange, shiftRange, widenRange } from '../../collector/web/src/time.ts';
+
+const now = 1_700_000_000;
+
+test('now, relative times and unix seconds are read', () => {
+  assert.equal(parseTime('now', now), now);
+  assert.equal(parseTime('now-15m', now), now - 900);
+  assert.equal(parseTime(' now-7d ', now), now - 7 * 86400);
+  assert.equal(parseTime('1700000123', now), 1_700_000_123);
+});
+
+test('a date with a zone is that moment, without one it is local time', () => {
+  assert.equal(parseTime('2023-11-14T22:13:20Z', 0), now);
+  assert.equal(parseTime('2023-11-14T23:13:20+01:00', 0), now);
+  assert.equal(parseTime('2023-11-14 22:13', 0), new Date(2023, 10, 14, 22, 13).getTime() / 1000);
+  assert.equal(parseTime('2023-11-14', 0), new Date(2023, 10, 14).getTime() / 1000);
+});
+
+test('what is no time is refused', () => {
+  for (const text of ['', 'soon', 'now+5m', 'now-5y', '2023-13-40', '12', '2023-11-14T25:00']) {
+    assert.equal(parseTime(text, now), undefined, text);
+  }
+});
+
+test('what is shown can be typed back in', () => {
+  assert.equal(parseTime(formatMoment(now), 0), now);
+});
+
+test('presets have names, other ranges their ends', () => {
+  assert.equal(rangeName({ from: 'now-15m', to: 'now' }), 'Last 15 minutes');
+  assert.equal(rangeName({ from: 'now-3h', to: 'now' }), 'now-3h – now');
+  const sameDay = rangeName({ from: String(parseTime('2023-11-14 10:00', 0)), to: String(parseTime('2023-11-14 11:30', 0)) });
+  assert.equal(sameDay, '2023-11-14 10:00:00 – 11:30:00');
+});
+
+test('stepping back moves by half the range and keeps its length', () => {
+  assert.deepEqual(shiftRange({ from: 'now-1h', to: 'now' }, -1, now), { from: String(now - 5400), to: String(now - 1800) });
+});
+
+test('neither stepping on nor widening goes beyond now', () => {
+  assert.deepEqual(shiftRange({ from: String(now - 3600), to: String(now) }, 1, now), { from: String(now - 3600), to: String(now) });
+  assert.deepEqual(widenRange({ from: String(now - 60), to: String(now) }, now), { from: String(now - 120), to: String(now) });
+});
+
+test('a range of nonsense becomes the last hour', () => {
+  assert.deepEqual(resolveRange({ from: 'x', to: 'y' }, now), { from: now - 3600, to: now });
+});
