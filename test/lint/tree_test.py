@@ -38,6 +38,10 @@ class TreeTest(LintTest):
         self.assert_rejected("a.cpp:2: space at the end", "a.cpp", LICENCE + "int a; \n")
         self.assert_rejected("a.cpp: no newline", "a.cpp", LICENCE + "int a;")
 
+    def test_a_dead_link_is_found(self):
+        self.plant("docs/there.md", "see [here](../README.md#top) and [web](https://example.org/x)\n")
+        self.assert_rejected("README.md: the link to docs/gone.md", "README.md", "[a](docs/there.md) [b](docs/gone.md)\n")
+
     def test_an_empty_tree_is_not_a_pass(self):
         self.assertEqual(self.lint("check-tree", "--root", self.root)[0], 2)
 
