@@ -74,7 +74,6 @@ class Session:
         return {
             "LD_PRELOAD": ":".join([*map(str, before), str(self.shim), *map(str, after)]),
             "XDG_STATE_HOME": self.folder / "state",
-            "SIPROF_AGENT_SOCKET": self.folder / "agent.sock",
             "SIPROF_AGENT_PROGRAM": self.agent,
             "SIPROF_OUTPUT": self.folder / "out",
             "SIPROF_KINDS": "cpu",
