@@ -57,17 +57,19 @@ def daemon(session, when):
 add("daemon_at_start", [75], lambda session: daemon(session, "early"))
 add("daemon_after_sampling", [75], lambda session: daemon(session, "late"))
 add("wait_for_all_children", [76], lambda session: same(session, session.victim("wait_all")))
-add("wait_for_all_children_as_a_subreaper", [76, 0], lambda session: same(session, session.victim("wait_all", "subreaper")))
+for how in ("busy", "idle"):
+    add(f"wait_for_all_children_as_a_subreaper_{how}", [76, 0], lambda session, how=how: same(
+        session, session.victim("wait_all", "subreaper", how)))
+    add(f"wait_for_all_children_as_pid_1_{how}", [76, 0], lambda session, how=how: pid_1(session, how))
 
 
-@case("wait_for_all_children_as_pid_1", hazards=[76, 0])
-def pid_1(session):
+def pid_1(session, how):
     unshare = need_program("unshare", "util-linux")
     prefix = [unshare, "-p", "-f", "--mount-proc", "--kill-child"] if os.geteuid() == 0 else [unshare, "-Urpf"]
     if session.plain([*prefix, "true"]).status != 0:
         raise Skip("needs pid namespaces (root, or unprivileged user namespaces)")
     # As pid 1 of a namespace the agent dies with it (D2), so that the profile may lack the end.
-    same(session, [*prefix, *session.victim("wait_all")], sampled=False)
+    same(session, [*prefix, *session.victim("wait_all", "init", how)], sampled=False)
 
 
 @case("wait_for_all_children_when_the_agent_can_not_start", hazards=[76])

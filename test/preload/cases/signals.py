@@ -19,12 +19,21 @@ for number in (26, 30, 16, 27):
         session, session.victim("sigprof_owner", "raise", number)))
 
 
-@case("app_with_its_own_sigprof_is_still_profiled", hazards=[36])
-def both_counts(session):
-    result = same(session, session.victim("sigprof_owner", "handler"), hz=100)
-    plain = session.plain(session.victim("sigprof_owner", "handler"))
-    about("the app's own ticks", result.facts["ticks"][0], plain.facts["ticks"][0], 0.15, slack=3)
+def as_many_ticks(ours, plain) -> None:
+    """Ticks of the app's own timer. The kernel merges those that come late, so a loaded machine takes some."""
+    check(ours >= 0.6 * plain - 3, f"the app got {ours} of its own ticks, without siprof {plain}")
+    check(ours <= 1.7 * plain + 3, f"the app got {ours} ticks, without siprof {plain}: some were not its own")
+
+
+def both_counts(session, way):
+    command = session.victim("sigprof_owner", way)
+    result, plain = same(session, command, hz=100), session.plain(command)
+    as_many_ticks(result.facts["ticks"][0], plain.facts["ticks"][0])
     about("sampled CPU beside the app's own timer (ns)", result.profile.total(), result.cpu_ns, 0.1, slack=20e6)
+
+
+for way in ("handler", "timer"):
+    add(f"app_with_its_own_sigprof_{way}_is_profiled", [36], lambda session, way=way: both_counts(session, way))
 
 
 def libprofiler(session, order):
@@ -37,9 +46,10 @@ def libprofiler(session, order):
         return re.sub(rb"PROFILE: .*\n", b"PROFILE\n", text)
 
     env = {"CPUPROFILE": session.folder / "theirs.prof"}
-    result = same(session, session.victim("burn", 1000), normal=without_numbers, env=env, hz=100, **{order: [library]})
-    # libprofiler samples at 100 Hz of process CPU time by default.
-    about("libprofiler's interrupts", interrupts(result.stderr), 100, 0.25)
+    command = session.victim("burn", 1000)
+    result = same(session, command, normal=without_numbers, env=env, hz=100, **{order: [library]})
+    plain = session.plain(command, env={**env, "LD_PRELOAD": library})
+    as_many_ticks(interrupts(result.stderr), interrupts(plain.stderr))
     about("our sampled CPU (ns)", result.profile.total(), result.cpu_ns, 0.1, slack=20e6)
 
 
@@ -106,6 +116,16 @@ def nested(session):
 @case("masks_and_actions_read_back")
 def masks(session):
     same(session, session.victim("mask_readback"))
+
+
+@case("masks_and_actions_read_back_while_ignored")
+def masks_ignored(session):
+    same(session, session.victim("mask_readback", "ignored"))
+
+
+@case("handlers_that_change_the_mask")
+def handler_masks(session):
+    same(session, session.victim("handler_masks"))
 
 
 @case("siglongjmp_restores_the_mask")

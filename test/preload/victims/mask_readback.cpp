@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets signal masks and actions in every way and prints what it reads back, also what a new thread, an
-// exec'd, a spawned and a system() child inherit. First once with no tick taken, then once in full swing.
+// exec'd, a spawned and a system() child inherit. First once with no tick taken, then
+// once in full swing. With an argument: while the profiling signals are ignored.
 #include <spawn.h>
 #include <sys/wait.h>
 #include <csignal>
 #include <cstring>
+#include <string>
 #include <thread>
 
 #include "test/preload/victims/victim.h"
@@ -23,22 +25,31 @@ void print_current(const char* what) {
   print_mask(what, now);
 }
 
-void print_children(const char* what) {
+char* g_shown[2] = {nullptr, nullptr};  // show_mask_static and show_mask, beside this program
+
+void spawn(const char* what, char* program, const posix_spawnattr_t* attributes) {
+  char* const arguments[] = {program, nullptr};
+  pid_t child = -1;
+  printf("  %-18s ", what);
   fflush(stdout);
-  const char* command[] = {"/bin/grep", "-E", "^Sig(Blk|Ign):", "/proc/self/status", nullptr};
-  char** arguments = const_cast<char**>(command);
-  printf("%s, exec:\n", what);
-  fflush(stdout);
-  if (const pid_t child = fork(); child == 0) {
-    execv(command[0], arguments);
-    _exit(99);
-  } else {
+  if (posix_spawn(&child, program, nullptr, attributes, arguments, environ) == 0)
     waitpid(child, nullptr, 0);
-  }
-  printf("%s, posix_spawn:\n", what);
+  else
+    puts("failed");
+}
+
+void fork_and_exec(char* program) {
+  printf("  %-18s ", "exec");
   fflush(stdout);
-  pid_t child;
-  if (posix_spawn(&child, command[0], nullptr, nullptr, arguments, environ) == 0) waitpid(child, nullptr, 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    execl(program, program, nullptr);
+    _exit(99);
+  }
+  waitpid(child, nullptr, 0);
+}
+
+void print_children() {
   posix_spawnattr_t attributes;
   sigset_t own;
   sigemptyset(&own);
@@ -47,13 +58,15 @@ void print_children(const char* what) {
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   posix_spawnattr_setsigmask(&attributes, &own);
-  printf("%s, posix_spawn with a mask:\n", what);
-  fflush(stdout);
-  if (posix_spawn(&child, command[0], nullptr, &attributes, arguments, environ) == 0)
-    waitpid(child, nullptr, 0);
-  printf("%s, system:\n", what);
-  fflush(stdout);
-  if (system("grep -E '^Sig(Blk|Ign):' /proc/self/status") != 0) puts("system failed");
+  for (char* program : g_shown) {
+    printf(" %s\n", strrchr(program, '/') + 1);
+    fork_and_exec(program);
+    spawn("posix_spawn", program, nullptr);
+    spawn("spawn with a mask", program, &attributes);
+    printf("  %-18s ", "system");
+    fflush(stdout);
+    if (system(program) != 0) puts("failed");
+  }
 }
 
 void with_mask(const char* what, const sigset_t& set) {
@@ -64,7 +77,7 @@ void with_mask(const char* what, const sigset_t& set) {
   std::thread([] { print_current("  a thread inherits"); }).join();
   victim::burn_ms(30);
   print_current("  and after a while");
-  print_children(what);
+  print_children();
   sigprocmask(SIG_SETMASK, &old, nullptr);
 }
 
@@ -83,7 +96,14 @@ void everything() {
 
 }  // namespace
 
-int main() {
+int main(int, char** argv) {
+  const std::string folder(argv[0], strrchr(argv[0], '/') + 1);
+  std::string paths[2] = {folder + "show_mask_static", folder + "show_mask"};
+  for (int i = 0; i < 2; ++i) g_shown[i] = paths[i].data();
+  if (argv[1] != nullptr) {
+    signal(SIGPROF, SIG_IGN);
+    signal(SIGVTALRM, SIG_IGN);
+  }
   puts("at start");
   everything();
   victim::burn_ms(100);
@@ -99,7 +119,7 @@ int main() {
   sigaddset(&blocked, SIGPROF);
   sigaddset(&blocked, SIGUSR1);
   sigprocmask(SIG_BLOCK, &blocked, nullptr);
-  raise(SIGPROF);
+  if (argv[1] == nullptr) raise(SIGPROF);
   raise(SIGUSR1);
   victim::burn_ms(50);
   sigpending(&pending);

@@ -31,13 +31,15 @@ int main(int argc, char** argv) {
   action.sa_handler = on_child;
   sigaction(SIGCHLD, &action, nullptr);
   if (argc > 1 && strcmp(argv[1], "subreaper") == 0) prctl(PR_SET_CHILD_SUBREAPER, 1);
+  // "idle": only the children work, so it is one of them that starts the agent, below us.
+  const bool idle = argc > 2 && strcmp(argv[2], "idle") == 0;
   print_wait("at start");
-  victim::burn_ms(300);
+  if (!idle) victim::burn_ms(300);
   print_wait("after a while");
   for (int i = 0; i < 3; ++i) {
     const pid_t child = fork();
     if (child == 0) {
-      victim::burn_ms(30);
+      victim::burn_ms(200);
       _exit(i);
     }
     int status = 0;
@@ -47,7 +49,7 @@ int main(int argc, char** argv) {
            WEXITSTATUS(status));
   }
   for (int i = 0; i < 20; ++i) {
-    victim::burn_ms(20);
+    if (!idle) victim::burn_ms(20);
     usleep(20'000);
   }
   print_wait("at the end");
