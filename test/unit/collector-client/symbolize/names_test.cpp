@@ -50,18 +50,21 @@ std::vector<Lines> addr2line(const std::string& file, const std::vector<std::uin
   return answers;
 }
 
+// Up to the parenthesis that the last one closes.
 std::string without_parameters(const std::string& name) {
-  if (name.starts_with("(anonymous")) return name;
-  const std::size_t at =
-      name.find('(', name.find("(anonymous namespace)") != std::string::npos ? name.find("::hidden") : 0);
-  return name.substr(0, at);
+  int open = 0;
+  for (std::size_t at = name.rfind(')'); at != std::string::npos && at-- > 0;) {
+    open += name[at] == ')';
+    if (name[at] == '(' && open-- == 0) return name.substr(0, at);
+  }
+  return name;
 }
 
 // addr2line leaves scope and parameters out where there is no linkage name.
 bool same_name(const std::string& ours, const std::string& theirs) {
   if (ours == theirs || ours.starts_with(theirs + "::{lambda")) return true;
   const std::string plain = without_parameters(ours);
-  return theirs.find('(') == std::string::npos && (plain == theirs || plain.ends_with("::" + theirs));
+  return plain == theirs || plain.ends_with("::" + theirs);
 }
 
 // How many addresses were inside inlined functions.

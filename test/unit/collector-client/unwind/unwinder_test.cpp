@@ -70,8 +70,6 @@ OwnedStack capture(void (*chain)(void (*)()), std::size_t max_bytes = 1 << 20) {
   return owned;
 }
 
-const std::vector<std::string> kChain = {"take_stack_here", "chain_3", "chain_2", "chain_1"};
-
 }  // namespace
 
 TEST_CASE("A chain without frame pointers unwinds whole to _start") {
@@ -116,6 +114,154 @@ TEST_CASE("A thread's stack ends at the thread's start") {
   fixture.unwind(owned);
   CHECK(fixture.stack.end == StackEnd::kThreadStart);
   CHECK(symbols(fixture, 1, 3) == std::vector<std::string>{"nofp_3", "nofp_2", "nofp_1"});
+}
+
+namespace {
+
+// A chain's stack as a signal handler sees it: its registers are those of the interrupted code.
+OwnedStack* g_signal_taken = nullptr;
+void on_signal(int, siginfo_t*, void*) {
+  take_stack_here();
+}
+void on_signal_context(int, siginfo_t*, void* context) {
+  const auto& interrupted = *static_cast<ucontext_t*>(context);
+  const auto stack = static_cast<std::uint64_t>(interrupted.uc_mcontext.gregs[REG_RSP]);
+  g_signal_taken->take(interrupted, 1 << 20, testing::mapping_end(stack));
+}
+
+void with_handler(void (*handler)(int, siginfo_t*, void*), void (*run)()) {
+  struct sigaction action = {};
+  struct sigaction before = {};
+  action.sa_sigaction = handler;
+  action.sa_flags = SA_SIGINFO;
+  REQUIRE(sigaction(SIGUSR1, &action, &before) == 0);
+  run();
+  sigaction(SIGUSR1, &before, nullptr);
+}
+
+extern "C" __attribute__((noinline, visibility("default"))) void raise_here() {
+  raise(SIGUSR1);
+  asm volatile("");  // no tail call
+}
+
+}  // namespace
+
+TEST_CASE("A signal handler's frames go on in the interrupted code") {
+  Fixture fixture;
+  OwnedStack owned;
+  g_taken = &owned;
+  g_max_bytes = 1 << 20;
+  with_handler(on_signal, [] { chain_without_frame_pointers(raise_here); });
+  fixture.unwind(owned);
+  const std::vector<std::string> names = symbols(fixture, 0, 64);
+  const auto at = std::find(names.begin(), names.end(), "raise_here");
+  REQUIRE(at != names.end());
+  CHECK(std::vector<std::string>(at, std::min(at + 4, names.end())) ==
+        std::vector<std::string>{"raise_here", "nofp_3", "nofp_2", "nofp_1"});
+  CHECK(fixture.stack.end == StackEnd::kThreadStart);
+}
+
+TEST_CASE("An interrupted leaf is exact and its callers are inside their calls") {
+  Fixture fixture;
+  OwnedStack owned;
+  g_signal_taken = &owned;
+  with_handler(on_signal_context, [] { chain_with_frame_pointers(raise_here); });
+  fixture.unwind(owned);
+  const CodeMapping* leaf = fixture.map.find(owned.captured.registers[kRip]);
+  REQUIRE(leaf != nullptr);
+  CHECK(fixture.stack.frames.front().address == owned.captured.registers[kRip] - leaf->bias);
+  CHECK(fixture.stack.end == StackEnd::kThreadStart);
+}
+
+TEST_CASE("Every plain step equals libunwind's") {
+  Fixture fixture;
+  for (auto chain : {chain_without_frame_pointers, chain_with_frame_pointers}) {
+    const OwnedStack owned = capture(chain);
+    fixture.unwind(owned);
+    Registers registers = owned.captured.registers;
+    std::size_t compared = 0;
+    for (const CodeAddress& frame : fixture.stack.frames) {
+      const std::uint64_t lookup = registers[kRip] - (compared == 0 ? 0 : 1);
+      const CodeMapping* mapping = fixture.map.find(lookup);
+      REQUIRE(mapping != nullptr);
+      CHECK(frame == CodeAddress{mapping->module, lookup - mapping->bias});
+      const StepInput input{mapping->module->image.get(), mapping->bias, lookup, &owned.captured};
+      std::uint64_t beyond = 0;
+      ++compared;
+      if (step_with_libunwind(input, registers, beyond) != StepResult::kStepped) break;
+    }
+    CHECK(compared == fixture.stack.frames.size());
+    CHECK(compared > 6);
+  }
+}
+
+TEST_CASE("A copy that is too short ends truncated, with the frames that fit") {
+  Fixture fixture;
+  const OwnedStack whole = capture(chain_with_frame_pointers);
+  fixture.unwind(whole);
+  const std::vector<CodeAddress> expected = fixture.stack.frames;
+  std::size_t before = 0;
+  for (std::size_t bytes = 0; bytes < 2048; bytes += 8) {
+    OwnedStack part = whole;
+    part.captured.bytes = std::span(part.copy).first(std::min(bytes, part.copy.size()));
+    fixture.unwind(part);
+    const auto& frames = fixture.stack.frames;
+    REQUIRE(frames.size() <= expected.size());
+    CHECK(std::equal(frames.begin(), frames.end(), expected.begin()));
+    CHECK(frames.size() >= before);
+    if (frames.size() < expected.size()) CHECK(fixture.stack.end == StackEnd::kTruncated);
+    before = frames.size();
+  }
+  CHECK(before > 4);
+}
+
+TEST_CASE("Garbage for registers and stack neither crashes nor loops, and keeps the leaf") {
+  Fixture fixture;
+  std::mt19937_64 random(7);
+  const auto& mappings = fixture.map.mappings();
+  for (int round = 0; round < 20000; ++round) {
+    OwnedStack owned;
+    owned.copy.resize(random() % 2048);
+    auto& registers = owned.captured.registers;
+    owned.captured.stack_start = random() % 4 == 0 ? random() : 0x7ffc00000000;
+    const auto value = [&]() -> std::uint64_t {
+      const CodeMapping& mapping = mappings[random() % mappings.size()];
+      switch (random() % 4) {
+        case 0:
+          return random();
+        case 1:
+          return mapping.start + random() % (mapping.end - mapping.start);
+        case 2:
+          return owned.captured.stack_start + random() % 4096;
+        default:
+          return random() % 64;
+      }
+    };
+    for (std::size_t at = 0; at + 8 <= owned.copy.size(); at += 8) {
+      const std::uint64_t word = value();
+      std::memcpy(owned.copy.data() + at, &word, sizeof word);
+    }
+    for (std::uint64_t& reg : registers) reg = value();
+    if (random() % 2 == 0) registers[kRsp] = owned.captured.stack_start;
+    owned.captured.bytes = owned.copy;
+    fixture.unwind(owned);
+    REQUIRE(!fixture.stack.frames.empty());
+    REQUIRE(fixture.stack.frames.size() <= kMaxDepth);
+  }
+}
+
+TEST_CASE("A frame pointer that points at itself ends the walk") {
+  Fixture fixture;
+  OwnedStack owned = capture(chain_without_tables);
+  // All words of the stack become frame pointers to their own place.
+  for (std::size_t at = 0; at + 8 <= owned.copy.size(); at += 8) {
+    const std::uint64_t self = owned.captured.stack_start + at;
+    std::memcpy(owned.copy.data() + at, &self, sizeof self);
+  }
+  owned.captured.bytes = owned.copy;
+  fixture.unwind(owned);
+  CHECK(fixture.stack.end == StackEnd::kBroken);
+  CHECK(fixture.stack.frames.size() < 3);
 }
 
 }  // namespace siprof::client
