@@ -42,9 +42,9 @@ class Symbolizer {
   explicit Symbolizer(SymbolizerOptions options);
   ~Symbolizer();
 
-  // Executable memory of one process that belongs to no file; named by /tmp/perf-PID.map below `root`.
-  // `pid` is the process's own idea of its pid. Give it to the process's ModuleMap. Lives as long
-  // as the symbolizer; release_anonymous lets go of what was read.
+  // Executable memory of one process that belongs to no file; named by /tmp/perf-PID.map below `root`
+  // (null: not named). `pid` is the process's own idea of its pid, which is what JITs write. The module
+  // is valid until the first trim() after its last release_anonymous().
   const Module* anonymous_module(int pid, std::shared_ptr<FileOpener> root);
   void release_anonymous(const Module* module);
 

@@ -82,8 +82,8 @@ TEST_CASE("The vDSO has symbols of its own") {
 TEST_CASE("What is not a 64-bit x86-64 ELF file is refused") {
   CHECK_FALSE(ElfImage::copy({}).ok());
   CHECK_FALSE(ElfImage::copy(std::as_bytes(std::span("\177ELF", 4))).ok());
-  CHECK_FALSE(ElfImage::open(FileDescriptor(::open("/dev/null", O_RDONLY)), nullptr).ok());
-  CHECK_FALSE(ElfImage::open(FileDescriptor(::open("/proc/self/maps", O_RDONLY)), nullptr).ok());
+  CHECK_FALSE(ElfImage::open(UniqueFd(::open("/dev/null", O_RDONLY)), nullptr).ok());
+  CHECK_FALSE(ElfImage::open(UniqueFd(::open("/proc/self/maps", O_RDONLY)), nullptr).ok());
 }
 
 TEST_CASE("Truncated files are used as far as they go") {

@@ -56,7 +56,7 @@ class FolderOpener : public FileOpener {
 
 inline std::shared_ptr<const ElfImage> open_image(const std::string& path,
                                                   std::shared_ptr<FileOpener> root = nullptr) {
-  auto image = ElfImage::open(FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), std::move(root));
+  auto image = ElfImage::open(UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), std::move(root));
   INFO(path << ": " << image.status().message());
   REQUIRE(image.ok());
   return *image;

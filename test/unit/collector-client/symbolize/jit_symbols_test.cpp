@@ -48,4 +48,19 @@ TEST_CASE("Two processes with the same addresses keep their own names") {
   CHECK(symbols.find(second, 0x1000) == "two");
 }
 
+TEST_CASE("A process keeps its module while it is asked for, and loses it some windows later") {
+  JitSymbols symbols;
+  const Module* module = symbols.add(1, nullptr);
+  symbols.refresh(module);
+  CHECK(symbols.find(module, 0x1000) == "");
+  for (int window = 0; window < 20; ++window) {
+    symbols.release(module);
+    symbols.trim();
+    CHECK(symbols.add(1, nullptr) == module);
+  }
+  symbols.release(module);
+  for (int window = 0; window < 20; ++window) symbols.trim();
+  CHECK_FALSE(symbols.knows(module));
+}
+
 }  // namespace siprof::client

@@ -25,11 +25,11 @@ class MappedFile {
  public:
   explicit MappedFile(const std::string& from) {
     std::string name = (fs::temp_directory_path() / "siprof-map-XXXXXX").string();
-    const FileDescriptor fd(mkstemp(name.data()));
+    const UniqueFd fd(mkstemp(name.data()));
     path_ = name;
     fs::copy_file(from, path_, fs::copy_options::overwrite_existing);
     size_ = fs::file_size(path_);
-    const FileDescriptor again(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    const UniqueFd again(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
     start_ = mmap(nullptr, size_, PROT_READ | PROT_EXEC, MAP_PRIVATE, again.get(), 0);
     REQUIRE(start_ != MAP_FAILED);
   }
