@@ -70,7 +70,7 @@ class Search {
         if (root == nullptr) continue;
         absl::StatusOr<int> opened = root->open(path, 0, 0);
         if (!opened.ok()) continue;
-        FileDescriptor file(*opened);
+        UniqueFd file(*opened);
         absl::StatusOr<FileDescription> description = worker_.describe(file.get(), want_crc);
         if (!description.ok()) return description.status();
         if (accept(*description, file)) return absl::OkStatus();
@@ -81,7 +81,7 @@ class Search {
 
   absl::Status find_debug(const FileDescription& own, DebugFiles& files, FileDescription& found) {
     const bool by_crc = own.build_id.empty();
-    return find(candidates(own), by_crc, [&](const FileDescription& candidate, FileDescriptor& file) {
+    return find(candidates(own), by_crc, [&](const FileDescription& candidate, UniqueFd& file) {
       const bool same = by_crc ? candidate.crc == own.debug_link_crc : candidate.build_id == own.build_id;
       if (!same || !candidate.has_dwarf) return false;
       found = candidate;
@@ -99,7 +99,7 @@ class Search {
       paths.push_back(absl::StrCat(folder_of(build_id_path(debug.build_id)), "/", debug.alternate_link));
     }
     paths.push_back(absl::StrCat(folder_of(module_.path), "/", debug.alternate_link));
-    return find(paths, /*want_crc=*/false, [&](const FileDescription& candidate, FileDescriptor& file) {
+    return find(paths, /*want_crc=*/false, [&](const FileDescription& candidate, UniqueFd& file) {
       if (candidate.build_id != debug.alternate_build_id) return false;
       files.alternate = std::move(file);
       return true;

@@ -14,8 +14,8 @@
 namespace siprof::client {
 
 struct DebugFiles {
-  FileDescriptor debug;
-  FileDescriptor alternate;
+  UniqueFd debug;
+  UniqueFd alternate;
   bool has_dwarf = false;  // in the file itself or its debug file
 };
 

@@ -14,6 +14,7 @@
 namespace siprof::client {
 namespace {
 
+constexpr int kIdleTrims = 6;             // a minute of ten-second windows
 constexpr off_t kMaxMapBytes = 64 << 20;  // the newest code is at the end
 
 std::string read_tail(int fd, off_t size) {
@@ -40,18 +41,33 @@ bool take_hex(std::string_view& line, std::uint64_t& value) {
 }  // namespace
 
 const Module* JitSymbols::add(int pid, std::shared_ptr<FileOpener> root) {
-  auto module = std::make_unique<Module>();
-  module->path = "[anon]";
-  const Module* key = module.get();
-  processes_[key] = {std::move(module), pid, std::move(root), "", {}};
+  for (auto& [module, process] : processes_) {
+    if (process.pid != pid || process.root != root) continue;
+    ++process.users;
+    process.idle_trims = 0;
+    return module;
+  }
+  Process process;
+  process.module = std::make_unique<Module>();
+  process.module->path = "[anon]";
+  process.pid = pid;
+  process.root = std::move(root);
+  process.users = 1;
+  const Module* key = process.module.get();
+  processes_[key] = std::move(process);
   return key;
 }
 
 void JitSymbols::release(const Module* module) {
   const auto found = processes_.find(module);
-  if (found == processes_.end()) return;
-  found->second.symbols.clear();
-  found->second.root.reset();
+  if (found != processes_.end()) --found->second.users;
+}
+
+void JitSymbols::trim() {
+  absl::erase_if(processes_, [](auto& entry) {
+    Process& process = entry.second;
+    return process.users <= 0 && ++process.idle_trims > kIdleTrims;
+  });
 }
 
 void JitSymbols::refresh(const Module* module) {
@@ -60,7 +76,7 @@ void JitSymbols::refresh(const Module* module) {
   Process& process = found->second;
   absl::StatusOr<int> opened = process.root->open(absl::StrCat("/tmp/perf-", process.pid, ".map"), 0, 0);
   if (!opened.ok()) return;  // nearly no process has one
-  const FileDescriptor file(*opened);
+  const UniqueFd file(*opened);
   struct stat status;
   if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
   const std::string version = absl::StrCat(status.st_ino, ":", status.st_size, ":", status.st_mtim.tv_sec,

@@ -17,9 +17,11 @@ namespace siprof::client {
 
 class JitSymbols {
  public:
-  // One module a process, path "[anon]", living as long as this object.
+  // One module a process, path "[anon]"; the same one again for the same process. `root` may be null.
   const Module* add(int pid, std::shared_ptr<FileOpener> root);
+  // The module stays until it has not been added again for some calls of trim().
   void release(const Module* module);
+  void trim();
 
   bool knows(const Module* module) const { return processes_.contains(module); }
 
@@ -40,6 +42,8 @@ class JitSymbols {
     int pid = 0;
     std::shared_ptr<FileOpener> root;
     std::string version;  // of the file that was read
+    int users = 0;
+    int idle_trims = 0;
     std::vector<Symbol> symbols;
   };
   static std::vector<Symbol> parse(std::string_view text);

@@ -32,7 +32,7 @@ absl::Status wait_for(int socket, short events, absl::Time deadline) {
   }
 }
 
-void take_files(msghdr& header, std::vector<FileDescriptor>& files) {
+void take_files(msghdr& header, std::vector<UniqueFd>& files) {
   for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -44,7 +44,7 @@ void take_files(msghdr& header, std::vector<FileDescriptor>& files) {
   }
 }
 
-absl::Status receive_bytes(int socket, char* to, std::size_t size, std::vector<FileDescriptor>& files,
+absl::Status receive_bytes(int socket, char* to, std::size_t size, std::vector<UniqueFd>& files,
                            absl::Time deadline) {
   while (size > 0) {
     const absl::Status ready = wait_for(socket, POLLIN, deadline);

@@ -16,7 +16,7 @@ namespace siprof::client {
 
 struct Message {
   std::string bytes;
-  std::vector<FileDescriptor> files;
+  std::vector<UniqueFd> files;
 };
 
 // Errors: DEADLINE_EXCEEDED; UNAVAILABLE the other side is gone; DATA_LOSS it sends nonsense.

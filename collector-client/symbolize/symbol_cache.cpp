@@ -67,7 +67,7 @@ std::string encode(const SymbolCache::Entries& entries, const std::string& key) 
 }
 
 absl::Status write_file(const std::string& path, std::string_view bytes) {
-  const FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return absl::ErrnoToStatus(errno, path);
   while (!bytes.empty()) {
     const ssize_t count = write(file.get(), bytes.data(), bytes.size());

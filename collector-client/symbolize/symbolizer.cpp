@@ -189,6 +189,9 @@ void Symbolizer::write_to_disk(ModuleState& state, std::size_t at_least) {
 
 void Symbolizer::trim() {
   worker_->stop();
+  // JIT code moves, and its module may go: its names are looked up again in every window.
+  absl::erase_if(names_, [&](const auto& known) { return jit_->knows(known.first.module); });
+  jit_->trim();
   for (const auto& [module, state] : states_) {
     write_to_disk(*state, kNamesPerWrite);
     state->files = {};

@@ -53,7 +53,7 @@ class Worker {
   // The next of the message's files; null if there is none or it is not ELF.
   static std::shared_ptr<const ElfImage> take_image(Message& message, bool present) {
     if (!present || message.files.empty()) return nullptr;
-    FileDescriptor file = std::move(message.files.front());
+    UniqueFd file = std::move(message.files.front());
     message.files.erase(message.files.begin());
     auto image = ElfImage::open(std::move(file), nullptr);
     return image.ok() ? *image : nullptr;

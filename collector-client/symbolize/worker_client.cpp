@@ -55,8 +55,8 @@ absl::Status WorkerClient::start() {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
     return absl::ErrnoToStatus(errno, "socketpair");
-  FileDescriptor ours(pair[0]);
-  const FileDescriptor theirs(pair[1]);
+  UniqueFd ours(pair[0]);
+  const UniqueFd theirs(pair[1]);
   std::string program = "siprof";
   std::string argument = kWorkerArgument;
   std::string memory = absl::StrCat(options_.memory_bytes);
@@ -75,7 +75,7 @@ absl::Status WorkerClient::start() {
 }
 
 void WorkerClient::stop() {
-  socket_ = FileDescriptor();
+  socket_ = UniqueFd();
   if (pid_ == 0) return;
   kill(pid_, SIGKILL);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {

@@ -46,7 +46,7 @@ class WorkerClient {
   absl::Status failed(absl::Status why);
 
   Options options_;
-  FileDescriptor socket_;
+  UniqueFd socket_;
   pid_t pid_ = 0;
   std::uint64_t starts_ = 0;
   std::uint64_t failures_ = 0;
