@@ -162,9 +162,11 @@ void print(const Options& options, const LoadResult& load, double seconds, const
               quantile_ms(load.ack_seconds, 0.99), quantile_ms(load.ack_seconds, 1));
   std::printf("unacknowledged when the last was sent: %zu\n", load.unacknowledged);
   if (options.pid > 0) {
-    std::printf("collector   %.1f %% of a CPU, RSS %lu MiB, peak %lu MiB\n",
-                100 * (after.cpu_seconds - before.cpu_seconds) / seconds, after.rss_kib / 1'024,
-                after.peak_kib / 1'024);
+    std::printf("collector   %.1f %% of a CPU, %.2f ms a profile, RSS %lu MiB, peak %lu MiB\n",
+                100 * (after.cpu_seconds - before.cpu_seconds) / seconds,
+                1'000 * (after.cpu_seconds - before.cpu_seconds) /
+                    std::max<double>(1, static_cast<double>(load.stored)),
+                after.rss_kib / 1'024, after.peak_kib / 1'024);
   }
   if (!options.store.empty() && load.stored > 0) {
     std::printf(
