@@ -32,6 +32,7 @@ using httplib::Response;
 
 constexpr std::size_t kMaxBodyBytes = 64u << 10;  // only /login has one
 constexpr std::size_t kMaxWaiting = 256;
+constexpr std::size_t kGzipFromBytes = 1024;
 constexpr char kApi[] = "/api/v1/";
 
 void set_error(Response& response, const absl::Status& status) {
@@ -64,21 +65,37 @@ const Asset* find_asset(const std::string& path) {
   return found == all.end() ? nullptr : &*found;
 }
 
-// By a provider of bytes: set_content() would compress it a second time.
+bool takes_gzip(const Request& request) {
+  return request.get_header_value("Accept-Encoding").find("gzip") != std::string::npos;
+}
+
+// By a provider of bytes: set_content() would compress them again, and with
+// brotli's slowest level where the client knows brotli.
+void send_bytes(std::string bytes, const std::string& content_type, Response& response) {
+  const auto shared = std::make_shared<const std::string>(std::move(bytes));
+  response.set_content_provider(shared->size(), content_type,
+                                [shared](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
+                                  return sink.write(shared->data() + offset, length);
+                                });
+}
+
+void send_answer(Answer answer, const Request& request, Response& response) {
+  response.set_header("Vary", "Accept-Encoding");
+  const bool is_text = answer.content_type == "application/json";
+  if (!is_text || answer.body.size() < kGzipFromBytes || !takes_gzip(request))
+    return send_bytes(std::move(answer.body), answer.content_type, response);
+  response.set_header("Content-Encoding", "gzip");
+  send_bytes(gzip(answer.body, GzipLevel::kFast), answer.content_type, response);
+}
+
 void send_asset(const Asset& asset, const Request& request, Response& response) {
   response.set_header("Cache-Control", asset.immutable ? "public, max-age=31536000, immutable" : "no-cache");
   response.set_header("Vary", "Accept-Encoding");
-  if (request.get_header_value("Accept-Encoding").find("gzip") == std::string::npos) {
-    const absl::string_view body(asset.body.data(), asset.body.size());
-    response.set_content(gunzip(body), std::string(asset.content_type));
-    return;
-  }
+  const std::string content_type(asset.content_type);
+  if (!takes_gzip(request))
+    return send_bytes(gunzip({asset.body.data(), asset.body.size()}), content_type, response);
   response.set_header("Content-Encoding", "gzip");
-  response.set_content_provider(
-      asset.body.size(), std::string(asset.content_type),
-      [body = asset.body](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
-        return sink.write(body.data() + offset, std::min(length, body.size() - offset));
-      });
+  send_bytes(std::string(asset.body), content_type, response);
 }
 
 // The library's own options include SO_REUSEPORT, with which a second collector
@@ -254,9 +271,9 @@ absl::Status HttpServer::State::check_access(const Request& request) const {
 void HttpServer::State::answer_api(const Request& request, Response& response) {
   response.set_header("Cache-Control", "no-store");
   const RawParams params(request.params.begin(), request.params.end());
-  const absl::StatusOr<Answer> answer = api_.get(request.path.substr(sizeof kApi - 1), params);
+  absl::StatusOr<Answer> answer = api_.get(request.path.substr(sizeof kApi - 1), params);
   if (!answer.ok()) return set_error(response, answer.status());
-  response.set_content(answer->body, answer->content_type);
+  send_answer(*std::move(answer), request, response);
 }
 
 void HttpServer::State::answer_login(const Request& request, Response& response) {

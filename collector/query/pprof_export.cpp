@@ -146,6 +146,6 @@ Profile make_pprof(const MergedStacks& stacks, const std::string& default_type) 
   return Exporter(stacks).make(default_type);
 }
 
-std::string gzip_pprof(const Profile& profile) { return gzip(profile.SerializeAsString()); }
+std::string gzip_pprof(const Profile& profile) { return gzip(profile.SerializeAsString(), GzipLevel::kSmall); }
 
 }  // namespace siprof::collector
