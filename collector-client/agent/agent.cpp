@@ -13,6 +13,7 @@
 
 #include "collector-client/agent/status.h"
 #include "collector-client/agent/window_schedule.h"
+#include "collector-client/base/text.h"
 
 namespace siprof::client {
 namespace {

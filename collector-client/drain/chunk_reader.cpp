@@ -96,8 +96,8 @@ bool ChunkReader::read_sample(const std::byte* at, std::uint32_t bytes, Chain& c
   if (chain.pending) emit(chain, sink);
   if (bytes < sizeof(SampleRecord)) return false;
   RawSample sample;
-  memcpy(static_cast<void*>(&sample.record), at, sizeof(SampleRecord));
-  const SampleRecord& record = sample.record;
+  memcpy(&sample.record, at + sizeof(RecordHeader), sizeof(SampleFields));
+  const SampleFields& record = sample.record;
   if (record.stack_bytes > kMaxStackBytes || record.inline_stack_bytes > record.stack_bytes ||
       round_up(record.inline_stack_bytes) > bytes - sizeof(SampleRecord) || record.weight == 0) {
     return false;

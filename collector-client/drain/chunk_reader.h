@@ -17,7 +17,7 @@ namespace siprof::client {
 
 // One sample with all of its stack that arrived.
 struct RawSample {
-  SampleRecord record;  // its header means nothing
+  SampleFields record;
   std::vector<std::byte> stack;
 };
 

@@ -118,8 +118,7 @@ inline constexpr std::uint32_t kRegisterIp = 16;
 
 // The stack follows: the first bytes in this record, the rest in kStackPiece
 // records of the same chain with the same serial.
-struct SampleRecord {
-  RecordHeader header;
+struct SampleFields {
   std::uint64_t time_ns;    // CLOCK_MONOTONIC
   std::uint64_t period_ns;  // CPU time one tick stands for
   std::uint32_t weight;     // ticks: 1 + overruns
@@ -130,6 +129,11 @@ struct SampleRecord {
   std::uint32_t flags;        // SampleFlags
   std::uint64_t stack_start;  // address of the first byte
   std::uint64_t registers[kRegisterCount];
+};
+
+struct SampleRecord {
+  RecordHeader header;
+  SampleFields sample;
 };
 static_assert(sizeof(SampleRecord) == 56 + 8 * kRegisterCount);
 

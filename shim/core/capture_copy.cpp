@@ -81,19 +81,20 @@ void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
     count(Counter::lost_pool_full, tick.weight);
     return;
   }
-  record->time_ns = tick.time_ns;
-  record->period_ns = tick.period_ns;
-  record->weight = tick.weight;
-  record->tid = static_cast<std::uint32_t>(thread.tid);
-  record->serial = ++thread.next_sample;
-  record->flags = (source.cut ? kStackCut : 0u) | (source.own ? 0u : kStackForeign);
-  record->stack_start = source.start;
-  record->stack_bytes = source.bytes;
-  copy_registers(context, record->registers);
+  SampleFields& sample = record->sample;
+  sample.time_ns = tick.time_ns;
+  sample.period_ns = tick.period_ns;
+  sample.weight = tick.weight;
+  sample.tid = static_cast<std::uint32_t>(thread.tid);
+  sample.serial = ++thread.next_sample;
+  sample.flags = (source.cut ? kStackCut : 0u) | (source.own ? 0u : kStackForeign);
+  sample.stack_start = source.start;
+  sample.stack_bytes = source.bytes;
+  copy_registers(context, sample.registers);
   const std::uint32_t space = bytes - static_cast<std::uint32_t>(sizeof(SampleRecord));
   const std::uint32_t wanted = space < source.bytes ? space : source.bytes;
   std::uint32_t done = read_stack(source, 0, record + 1, wanted);
-  record->inline_stack_bytes = done;
+  sample.inline_stack_bytes = done;
   bool readable = done == wanted;
   RingWriter::commit(&record->header, RecordKind::kSample, bytes);
 
@@ -108,7 +109,7 @@ void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
       break;
     }
     const std::uint32_t part = bytes - kHead < left ? bytes - kHead : left;
-    piece->serial = record->serial;
+    piece->serial = sample.serial;
     piece->offset = done;
     piece->stack_bytes = read_stack(source, done, piece + 1, part);
     readable = piece->stack_bytes == part;

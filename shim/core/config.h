@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "shim/base/attrs.h"
+
 namespace siprof::shim {
 
 struct Config {
@@ -33,6 +35,6 @@ extern Config g_config;
 void read_config(int argc, char** argv, char** envp);
 
 // The value of a captured variable, or null. Any thread; no libc.
-const char* captured(const char* name);
+SIPROF_SIGNAL_SAFE const char* captured(const char* name);
 
 }  // namespace siprof::shim

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Can the dynamic loader preload a library into this file?
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace siprof::client {
+
+// Empty: yes. Else why not, for people. `start` is the beginning of the file
+// (enough of it to hold the program headers).
+std::string why_not_preloadable(std::string_view start);
+
+}  // namespace siprof::client

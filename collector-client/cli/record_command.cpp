@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// `siprof record`: runs CMD with an agent of its own inside this process, writes one
+// pprof file per kind and ends as CMD ended.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <thread>
+
+#include "collector-client/agent/agent.h"
+#include "collector-client/base/file_io.h"
+#include "collector-client/base/log.h"
+#include "collector-client/cli/exporter_settings.h"
+#include "collector-client/cli/launch.h"
+#include "collector-client/cli/run_command.h"
+#include "collector-client/cli/shim_path.h"
+#include "collector-client/cli/state_folder.h"
+#include "collector-client/export/exporters.h"
+#include "collector-client/pprof/profile_builder.h"
+#include "collector-client/pprof/summary.h"
+#include "collector-client/symbolize/bus_guard.h"
+
+namespace siprof::client {
+namespace {
+
+constexpr absl::Duration kFlushWait = absl::Minutes(5);  // names of huge programs take time
+constexpr int kForwarded[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT};
+// From the terminal these reach CMD without us.
+constexpr int kIgnored[] = {SIGINT, SIGQUIT};
+
+std::atomic<pid_t> g_command{0};
+
+void forward_signal(int signal, siginfo_t* info, void*) {
+  const pid_t command = g_command.load(std::memory_order_relaxed);
+  // From the kernel (a terminal's) CMD gets it too; from a process only we did.
+  if (command > 0 && info->si_code <= 0) kill(command, signal);
+}
+
+void handle_signals() {
+  struct sigaction forward {};
+  forward.sa_sigaction = forward_signal;
+  forward.sa_flags = SA_SIGINFO | SA_RESTART;
+  for (const int signal : kForwarded) sigaction(signal, &forward, nullptr);
+  for (const int signal : kIgnored) sigaction(signal, &forward, nullptr);
+}
+
+// A folder of this run alone, for the socket. Removed at the end.
+class RunFolder {
+ public:
+  static absl::StatusOr<RunFolder> make() {
+    char path[] = "/tmp/siprof-record-XXXXXX";
+    if (mkdtemp(path) == nullptr) return system_error(errno, "cannot make", path);
+    RunFolder folder;
+    folder.path_ = path;
+    return folder;
+  }
+  RunFolder(RunFolder&& other) noexcept : path_(std::exchange(other.path_, "")) {}
+  RunFolder& operator=(RunFolder&&) = delete;
+  ~RunFolder() {
+    if (!path_.empty()) rmdir(path_.c_str());
+  }
+  std::string socket() const { return path_ + "/agent.sock"; }
+
+ private:
+  RunFolder() = default;
+  std::string path_;
+};
+
+struct Recording {
+  Options options;
+  std::vector<std::string> command;
+  Environment environment;
+  std::string folder;
+};
+
+// "-o DIR" is record's own name of --output.
+// Only before CMD: its own -o is its own.
+std::vector<std::string> with_long_output(std::vector<std::string> arguments) {
+  bool is_value = false;
+  for (std::string& word : arguments) {
+    if (is_value) {
+      is_value = false;
+      continue;
+    }
+    if (word == "--" || !word.starts_with("-")) break;
+    if (word == "-o") word = "--output";
+    is_value = word.find('=') == std::string::npos && word != "--help";
+  }
+  return arguments;
+}
+
+int fail(const std::string& why) {
+  std::fprintf(stderr, "siprof record: %s\n", why.c_str());
+  return 2;
+}
+
+pid_t start_command(const Recording& recording) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child != 0) return child;
+  const int status = execute(recording.command, recording.environment, "record");
+  _exit(status);
+}
+
+// Waits for CMD alone: what it leaves running isn't waited for.
+int wait_for(pid_t child) {
+  int status = 0;
+  for (;;) {
+    const pid_t got = waitpid(child, &status, WUNTRACED);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return 1;
+    if (!WIFSTOPPED(status)) break;
+    // As a shell's job: stop with it, go on with it.
+    raise(SIGSTOP);
+    kill(child, SIGCONT);
+  }
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void print_summary(const Recording& recording) {
+  for (const std::string& kind : recording.options.kinds) {
+    if (kind == "metrics") continue;
+    const std::string path = recording.folder + "/" + kind + ".pb.gz";
+    const absl::StatusOr<std::string> bytes = read_file(path, 256u << 20);
+    if (!bytes.ok()) continue;
+    const absl::StatusOr<perftools::profiles::Profile> profile = unpack_profile(*bytes);
+    if (!profile.ok() || profile->sample_size() == 0) continue;
+    const Summary summary = summarize(*profile);
+    std::fprintf(stderr, "siprof record: %s, %s of %s in %s\n%s", path.c_str(), format_value(summary.total, summary.unit).c_str(),
+                 summary.type.c_str(), recording.command[0].c_str(), summary_table(summary, 10).c_str());
+  }
+}
+
+int record(const Recording& recording, const RunFolder& run) {
+  absl::StatusOr<std::unique_ptr<Exporter>> exporter =
+      make_exporter(exporter_settings(recording.options, Output::kMerged), {});
+  if (!exporter.ok()) return fail(std::string(exporter.status().message()));
+  absl::StatusOr<Listener> listener = Listener::open("", run.socket(), 0600);
+  if (!listener.ok()) return fail(std::string(listener.status().message()));
+
+  // Before any thread: fork copies only the one that calls it.
+  const pid_t child = start_command(recording);
+  if (child < 0) return fail(std::string("cannot fork: ") + strerror(errno));
+  g_command.store(child, std::memory_order_relaxed);
+  handle_signals();
+
+  AgentSettings settings;
+  settings.window = recording.options.window;
+  settings.symbols.cache_folder = state_folder(own_environment()) + "/symbols";
+  const auto run_id = recording.environment.find("SIPROF_RUN_ID");
+  if (run_id != recording.environment.end()) settings.run_id = run_id->second;
+  int status = 0;
+  {
+    Agent agent(settings, *std::move(listener), **exporter);
+    std::thread loop([&agent] { agent.run({}); });
+    status = wait_for(child);
+    agent.stop();
+    loop.join();
+  }
+  const absl::Status flushed = (*exporter)->flush(absl::Now() + kFlushWait);
+  if (!flushed.ok()) std::fprintf(stderr, "siprof record: %s\n", std::string(flushed.message()).c_str());
+  print_summary(recording);
+  return !flushed.ok() && status == 0 ? 1 : status;
+}
+
+}  // namespace
+
+int run_record(int argc, char** argv) {
+  const Environment environment = own_environment();
+  absl::StatusOr<CommandLine> line = parse_command_line(with_long_output({argv + 1, argv + argc}), environment);
+  if (!line.ok()) return fail(std::string(line.status().message()));
+  if (line->help) {
+    std::printf("usage: siprof record [OPTIONS] -o DIR [--] CMD ARG...\n\n%s", options_help().c_str());
+    return 0;
+  }
+  if (line->command.empty()) return fail("no command; write siprof record -o DIR -- CMD ARG...");
+  if (line->options.output.empty()) return fail("no folder to write into; write -o DIR");
+  const absl::StatusOr<std::string> shim = find_shim();
+  if (!shim.ok()) return fail(std::string(shim.status().message()));
+  absl::StatusOr<RunFolder> run = RunFolder::make();
+  if (!run.ok()) return fail(std::string(run.status().message()));
+
+  const absl::Status log = open_log(line->options.log, "");
+  if (!log.ok()) return fail(std::string(log.message()));
+  install_bus_guard();
+  Recording recording{line->options, line->command, {}, line->options.output};
+  Options handed_on = line->options;
+  handed_on.given["SIPROF_AGENT_SOCKET"] = run->socket();
+  handed_on.given.erase("SIPROF_OUTPUT");
+  recording.environment = with_shim(environment, *shim, handed_on);
+  return record(recording, *run);
+}
+
+}  // namespace siprof::client

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs scripts/siprof-entrypoint and siprof-sysv with a stand-in library that tells who loaded it.
+
+What is held: the command becomes the same process, its output and status are its own, the library is
+added to LD_PRELOAD and never replaces it, and whatever is wrong the command still runs.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent.parent.parent / "scripts"
+STAND_IN = """
+#include <fcntl.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <unistd.h>
+__attribute__((constructor)) static void tell(void) {
+  const char* path = getenv("LOADED_BY");
+  int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
+  if (fd >= 0) { dprintf(fd, "%d\\n", (int)getpid()); close(fd); }
+}
+"""
+
+
+class EntrypointTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        holder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(holder.cleanup)
+        cls.prefix = pathlib.Path(holder.name) / "pre fix"
+        for folder in ("bin", "lib/siprof", "share/siprof"):
+            (cls.prefix / folder).mkdir(parents=True)
+        # LD_PRELOAD can't hold spaces; the tests that load use this link.
+        cls.plain = pathlib.Path(holder.name) / "plain"
+        source = cls.prefix / "stand_in.c"
+        source.write_text(STAND_IN, encoding="utf-8")
+        cls.library = cls.prefix / "lib/siprof/libsiprof.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", cls.library, source], check=True)
+        shutil.copy(SCRIPTS / "siprof-entrypoint", cls.prefix / "bin")
+        shutil.copy(SCRIPTS / "deploy/siprof-sysv", cls.prefix / "share/siprof")
+        shutil.copytree(cls.prefix, cls.plain)
+        cls.library = cls.plain / "lib/siprof/libsiprof.so"
+        cls.loaded = pathlib.Path(holder.name) / "loaded"
+
+    def setUp(self):
+        self.loaded.unlink(missing_ok=True)
+
+    def run_entrypoint(self, *command, program="bin/siprof-entrypoint", prefix=None, **variables):
+        environment = {"PATH": os.environ["PATH"], "LOADED_BY": str(self.loaded), **variables}
+        process = subprocess.Popen([(prefix or self.plain) / program, *command], env=environment, text=True,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = process.communicate(timeout=30)
+        return process, out, err
+
+    def pids_that_loaded(self):
+        return set(self.loaded.read_text(encoding="utf-8").split()) if self.loaded.exists() else set()
+
+    def test_the_command_is_the_same_process_and_preloaded(self):
+        process, out, err = self.run_entrypoint("sh", "-c", "echo $$")
+        self.assertEqual((out, err, process.returncode), (f"{process.pid}\n", "", 0))
+        self.assertIn(str(process.pid), self.pids_that_loaded())
+
+    def test_arguments_and_status_are_kept(self):
+        process, out, _ = self.run_entrypoint("sh", "-c", 'printf "<%s>" "$@"; exit 7', "sh", "a b", "", "$x*")
+        self.assertEqual((out, process.returncode), ("<a b><><$x*>", 7))
+
+    def test_the_status_for_a_missing_command_is_the_shells(self):
+        process, out, _ = self.run_entrypoint("/no/such/command")
+        self.assertEqual((out, process.returncode), ("", 127))
+
+    def test_a_signal_ends_the_command_itself(self):
+        process, _, _ = self.run_entrypoint("sh", "-c", "kill -TERM $$")
+        self.assertEqual(process.returncode, -15)
+
+    def test_a_preload_of_the_user_stays_first(self):
+        _, out, _ = self.run_entrypoint("sh", "-c", "echo $LD_PRELOAD", LD_PRELOAD="libm.so.6")
+        self.assertEqual(out, f"libm.so.6:{self.library}\n")
+
+    def test_the_library_is_added_once(self):
+        _, out, _ = self.run_entrypoint("bin/../bin/true", LD_PRELOAD=str(self.library))
+        self.assertEqual(out, "")
+        _, out, _ = self.run_entrypoint("sh", "-c", "echo $LD_PRELOAD", LD_PRELOAD=str(self.library))
+        self.assertEqual(out, f"{self.library}\n")
+
+    def test_it_is_found_through_a_link_and_on_the_path(self):
+        link = self.plain / "link"
+        link.symlink_to("bin/siprof-entrypoint")
+        self.addCleanup(link.unlink)
+        _, out, _ = self.run_entrypoint("sh", "-c", "echo $LD_PRELOAD", program="link")
+        self.assertEqual(out, f"{self.library}\n")
+        environment = {"PATH": f"{self.plain}/bin:{os.environ['PATH']}"}
+        run = subprocess.run(["siprof-entrypoint", "sh", "-c", "echo $LD_PRELOAD"], env=environment,
+                             capture_output=True, text=True, check=True)
+        self.assertEqual(run.stdout, f"{self.library}\n")
+
+    def assert_unprofiled(self, reason, *command, **arguments):
+        process, out, err = self.run_entrypoint(*command, **arguments)
+        self.assertEqual((out, err, process.returncode), ("fine\n", "", 0))
+        _, out, err = self.run_entrypoint(*command, SIPROF_LOG="warn", **arguments)
+        self.assertEqual(out, "fine\n")
+        self.assertRegex(err, f"^siprof-entrypoint: .*{reason}.*; running unprofiled\n$")
+        self.assertEqual(self.pids_that_loaded(), set())
+
+    def test_without_the_library_the_command_runs_unprofiled(self):
+        self.assert_unprofiled("cannot be read", "echo", "fine", SIPROF_LIBRARY="/no/such/libsiprof.so")
+
+    def test_in_a_folder_with_a_space_the_command_runs_unprofiled(self):
+        self.assert_unprofiled("LD_PRELOAD cannot hold", "echo", "fine", prefix=self.prefix)
+
+    def test_a_program_of_another_kind_runs_unprofiled(self):
+        source = self.plain / "small.c"
+        source.write_text('#include <stdio.h>\nint main(void) { return puts("fine") < 0; }\n', encoding="utf-8")
+        small = self.plain / "small"
+        if subprocess.run(["cc", "-m32", "-o", small, source], capture_output=True, check=False).returncode:
+            self.skipTest("needs gcc-multilib to build a 32-bit program")
+        self.assert_unprofiled("isn't a program for x86-64", small)
+
+    def test_without_a_command_it_says_how_it_is_used(self):
+        process, out, err = self.run_entrypoint()
+        self.assertEqual((out, process.returncode), ("", 2))
+        self.assertIn("usage: siprof-entrypoint", err)
+
+    def test_as_pid_1_of_a_namespace_the_command_is_pid_1(self):
+        unshare = ["unshare", "-Urpf", "--kill-child"]
+        if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+            self.skipTest("needs user and pid namespaces (unshare -Urpf)")
+        run = subprocess.run([*unshare, self.plain / "bin/siprof-entrypoint", "sh", "-c", "echo $$; exit 3"],
+                             env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+        self.assertEqual((run.stdout, run.returncode), ("1\n", 3))
+
+    def test_a_sysv_service_is_preloaded_at_start_alone(self):
+        script = self.plain / "webapp"
+        script.write_text('#!/bin/sh\necho "$1 $SIPROF_SERVICE ${LD_PRELOAD##*/}"\n', encoding="utf-8")
+        script.chmod(0o755)
+        _, out, _ = self.run_entrypoint(script, "start", program="share/siprof/siprof-sysv")
+        self.assertEqual(out, "start webapp libsiprof.so\n")
+        _, out, _ = self.run_entrypoint(script, "stop", program="share/siprof/siprof-sysv")
+        self.assertEqual(out, "stop  \n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fork, exec, spawn, daemons, waiting for children, short lives, the ways to end, churn of threads."""
+
+import os
+import signal
+import time
+
+from harness import agents, checks
+from harness.checks import about, calls, check, of_pid, same
+from harness.registry import Skip, add, case, need_program
+
+
+@case("prefork_server", hazards=[72])
+def prefork(session):
+    result = same(session, session.victim("prefork"), hz=100)
+    facts, profile = result.facts, result.profile
+    parent, workers = facts["parent"][0], facts["worker"]
+    check(profile.pids() == {parent, *workers}, f"pids {profile.pids()}, expected {parent} and {workers}")
+    used = dict(zip(workers + [parent], facts["worker_cpu_ns"] + facts["parent_cpu_ns"]))
+    for pid, cpu_ns in used.items():
+        about(f"sampled CPU of {pid} (ns)", profile.sum("cpu", of_pid(pid)), cpu_ns, 0.1, slack=2 * profile.period)
+    checks.total_matches(profile, sum(used.values()), threads=len(used))
+
+
+@case("two_hundred_forks", hazards=[72])
+def many_forks(session):
+    result = session.recorded(session.victim("prefork", 200, 20), hz=100)
+    facts, profile = result.facts, result.profile
+    used = sum(facts["worker_cpu_ns"]) + facts["parent_cpu_ns"][0]
+    check(profile.pids() <= {facts["parent"][0], *facts["worker"]}, "a pid is in the profile that nobody had")
+    check(len(profile.pids()) > 180, f"only {len(profile.pids())} of 201 processes are in the profile")
+    # 20 ms each at 100 Hz with a random phase: 2 ± 0.5 samples each.
+    about("sampled CPU of all (ns)", profile.total(), used, 0.05, slack=4 * 0.5 * 200**0.5 * profile.period)
+
+
+@case("posix_spawn_storm", hazards=[73])
+def spawn_storm(session):
+    same(session, session.victim("spawn_storm", os.environ.get("SIPROF_TEST_SPAWNS", 400)))
+
+
+@case("vfork_storm", hazards=[73])
+def vfork_storm(session):
+    same(session, session.victim("spawn_storm", 400, "vfork"))
+
+
+for how in ("thread", "fork"):
+    add(f"raw_clone_{how}", [74], lambda session, how=how: same(session, session.victim("raw_clone", how)))
+
+
+def daemon(session, when):
+    result = same(session, session.victim("daemonise", when), hz=100)
+    daemon_pid, profile = result.facts["daemon"][0], result.profile
+    about("sampled CPU of the daemon (ns)", profile.sum("cpu", of_pid(daemon_pid)), result.facts["cpu_ns"][0], 0.05,
+          slack=2 * profile.period)
+
+
+add("daemon_at_start", [75], lambda session: daemon(session, "early"))
+add("daemon_after_sampling", [75], lambda session: daemon(session, "late"))
+add("wait_for_all_children", [76], lambda session: same(session, session.victim("wait_all")))
+for how in ("busy", "idle"):
+    add(f"wait_for_all_children_as_a_subreaper_{how}", [76, 0], lambda session, how=how: same(
+        session, session.victim("wait_all", "subreaper", how)))
+    add(f"wait_for_all_children_as_pid_1_{how}", [76, 0], lambda session, how=how: pid_1(session, how))
+
+
+def pid_1(session, how):
+    unshare = need_program("unshare", "util-linux")
+    prefix = [unshare, "-p", "-f", "--mount-proc", "--kill-child"] if os.geteuid() == 0 else [unshare, "-Urpf"]
+    if session.plain([*prefix, "true"]).status != 0:
+        raise Skip("needs pid namespaces (root, or unprivileged user namespaces)")
+    # As pid 1 of a namespace the agent dies with it (D2), so that the profile may lack the end.
+    same(session, [*prefix, *session.victim("wait_all", "init", how)], sampled=False)
+
+
+@case("wait_for_all_children_when_the_agent_can_not_start", hazards=[76])
+def wait_without_agent(session):
+    for program in ("/bin/false", "/nowhere"):
+        same(session, session.victim("wait_all", "subreaper"), sampled=False, env={"SIPROF_AGENT_PROGRAM": program})
+
+
+@case("a_short_process_is_in_the_profile", hazards=[81])
+def short_process(session):
+    result = session.recorded(["sh", "-c", 'for i in 1 2 3 4 5 6 7 8 9 10; do "$0" 50 >/dev/null; done', *session.victim("burn")], hz=100)
+    used = sum(result.facts["cpu_ns"])
+    found = result.profile.sum("cpu", calls("burn_ms"))
+    # Ten runs of 50 ms: each is right within a period, and their random phases average out.
+    about("sampled CPU of ten 50 ms processes (ns)", found, used, 0.1, slack=2 * result.profile.period)
+    check(len(result.profile.pids()) >= 10, f"only {len(result.profile.pids())} processes are in the profile")
+
+
+@case("many_short_processes_leave_nothing", hazards=[81, 84])
+def many_true(session):
+    script = "i=0; while [ $i -lt 300 ]; do /bin/true; i=$((i+1)); done; echo done"
+    most = 0
+
+    def watch(process):
+        nonlocal most
+        while process.poll() is None:
+            most = max(most, len(session.agents()))
+            time.sleep(0.02)
+
+    plain = session.plain(["sh", "-c", script])
+    if session.baseline_only:
+        return
+    result = session.preloaded(["sh", "-c", script], beside=watch)
+    checks.same_behaviour(plain, result)
+    check(most <= 2, f"{most} agents ran at once")  # two for a moment: the loser of a start race
+    check(not session.agents(), "an agent is left")
+
+
+ENDS = ("exit", "_exit", "quick_exit", "abort", "segv", "kill", "term", "exec", "thread_exit", "pthread_exit")
+
+
+def end(session, way):
+    result = same(session, session.victim("ends", way, 1000), hz=100)
+    found = result.profile.sum("cpu", calls("work_before_end"))
+    used = result.facts["cpu_ns"][0]
+    # 95 % of the samples that there were; the last period of the thread has none, wherever it ends.
+    check(found >= 0.95 * (used - result.profile.period), f"{found / 1e6:.0f} ms of {used / 1e6:.0f} ms were sampled")
+    about("sampled CPU (ns)", found, used, 0.05, slack=2 * result.profile.period)
+
+
+for one_way in ENDS:
+    add(f"nothing_lost_by_{one_way.strip('_')}{'_at_once' if one_way == '_exit' else ''}", [82],
+        lambda session, one_way=one_way: end(session, one_way))
+
+
+@case("record_ends_with_the_status_of_the_command", hazards=[82])
+def record_status(session):
+    plain = session.plain(session.victim("ends", "exit", 100))
+    if session.baseline_only:
+        return
+    for way, status in {"exit": 3, "segv": 128 + signal.SIGSEGV, "kill": 128 + signal.SIGKILL}.items():
+        result = session.recorded(session.victim("ends", way, 100))
+        check(result.status == status, f"record ended with {result.status} after {way}, expected {status}")
+        check(result.stdout == plain.stdout, "record wrote to stdout")
+
+
+@case("record_forwards_signals", hazards=[82])
+def record_signals(session):
+    if session.baseline_only:
+        return
+
+    def stop(process):
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+
+    result = session.recorded(session.victim("burn", 20000), beside=stop)
+    check(result.status == 128 + signal.SIGTERM, f"record ended with {result.status}, expected 143")
+    checks.has_samples(result.profile)
+
+
+@case("exec_storm_keeps_one_agent_small", hazards=[84])
+def exec_agents(session):
+    sizes, handles, most = [], [], 0
+
+    def watch(process):
+        nonlocal most
+        while process.poll() is None:
+            running = session.agents()
+            most = max(most, len(running))
+            for pid in running:
+                try:
+                    sizes.append(int(open(f"/proc/{pid}/statm").read().split()[1]) * 4)
+                    handles.append(len(os.listdir(f"/proc/{pid}/fd")))
+                except OSError:
+                    continue
+            time.sleep(0.05)
+
+    command = session.victim("exec_chain", os.environ.get("SIPROF_TEST_EXECS", 400))
+    plain = session.plain(command)
+    if session.baseline_only:
+        return
+    result = session.preloaded(command, beside=watch)
+    checks.same_behaviour(plain, result)
+    checks.has_samples(result.profile)
+    check(most <= 2, f"{most} agents ran at once")
+    check(max(handles) < 150, f"an agent held {max(handles)} descriptors")
+    check(max(sizes) < 120 * 1024, f"an agent grew to {max(sizes)} KiB")
+
+
+def agent_trouble(session, number):
+    """Kills or stops the agent in the first third; the last third, 3 s later, has to be in the profile."""
+    troubled = []
+
+    def trouble(process):
+        deadline = time.monotonic() + 2
+        while not session.agents() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(1)
+        for pid in session.agents():
+            os.kill(pid, number)
+            troubled.append(pid)
+
+    command = session.victim("phases", 15)
+    plain = session.plain(command)
+    if session.baseline_only:
+        return
+    result = session.preloaded(command, hz=100, beside=trouble, env={"SIPROF_WINDOW": "1s"})
+    checks.same_behaviour(plain, result)
+    check(bool(troubled), "no agent was running")
+    found, used = result.profile.sum("cpu", calls("third_phase")), result.facts["third_cpu_ns"][0]
+    about("sampled CPU of the last third (ns)", found, used, 0.05, slack=2 * result.profile.period)
+    # Latency: the middle of the pieces is the app's own; the slowest may meet one reattach (about 1 ms) and the load.
+    about("median piece (ns)", result.facts["median_piece_ns"][0], plain.facts["median_piece_ns"][0], 0.5, slack=10e6)
+    slowest = result.facts["slowest_piece_ns"][0]
+    check(slowest <= 4 * plain.facts["slowest_piece_ns"][0] + 500e6, f"a piece of 20 ms took {slowest / 1e6:.0f} ms")
+
+
+add("the_agent_is_killed", [86], lambda session: agent_trouble(session, signal.SIGKILL))
+add("the_agent_is_stopped", [86], lambda session: agent_trouble(session, signal.SIGSTOP))
+
+
+@case("the_agent_ends_by_itself", hazards=[76, 84])
+def agent_ends(session):
+    if session.baseline_only:
+        return
+    seen = []
+
+    def watch(process):
+        while process.poll() is None:
+            seen.extend(pid for pid in session.agents() if pid not in seen)
+            time.sleep(0.05)
+
+    session.run(session.victim("burn", 500), env=session.preload_environment(100), beside=watch)
+    check(len(seen) == 1, f"{len(seen)} agents were seen, expected one")
+    left = agents.wait_gone(session.agent, session.folder, 40)
+    check(not left, f"agents {left} were still there 40 s after the last process")
+
+
+@case("churn_of_threads", hazards=[46, 87, 0])
+def churn(session):
+    result = same(session, session.victim("thread_churn", os.environ.get("SIPROF_TEST_THREADS", 6000)))
+    timers, growth = result.facts["timers"][0], result.facts["growth_kib"][0]
+    check(0 <= timers <= 64, f"{timers} timers are left")
+    check(growth <= 4096, f"the app's memory grew by {growth} KiB")

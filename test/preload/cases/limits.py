@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Descriptors, resource limits, dropped rights, memory."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from harness import checks
+from harness.checks import about, calls, check, same
+from harness.registry import Skip, add, case, need_root
+
+for way in ("closefrom", "close_range", "loop"):
+    for when in ("early", "late"):
+        add(f"{way}_{when}_and_reuse", [77], lambda session, way=way, when=when: same(
+            session, session.victim("closefrom_echo", way, when)))
+
+for count in (1, 4):
+    add(f"open_gives_the_lowest_number_{count}", [78, 0], lambda session, count=count: same(
+        session, session.victim("open_three", count)))
+add("ulimit_of_four_descriptors", [78], lambda session: same(
+    session, ["sh", "-c", 'ulimit -n 4; exec "$0" 300', *session.victim("burn")], sampled=False))
+
+
+@case("eight_descriptors_and_dup2_over_all", hazards=[78])
+def eight_descriptors(session):
+    command = session.victim("tight_descriptors")
+    same(session, command, sampled=False)
+    # The agent runs outside of the limit here, so there is no excuse for an empty profile.
+    checks.has_samples(session.recorded(command).profile)
+
+
+def dropped(session, way, fresh):
+    command = session.victim("drop_rights", way, *(["fresh"] if fresh else []))
+    if session.plain(command).status == 77:
+        raise Skip(f"needs the right to do this ({way}: root)")
+    result = same(session, command, hz=100)
+    found = result.profile.sum("cpu", calls("after_drop"))
+    about(f"sampled CPU after {way} (ns)", found, 1e9, 0.05, slack=2 * result.profile.period)
+
+
+for way in ("chroot", "setuid", "unshare_user", "unshare_mount", "unshare_net", "dumpable", "no_new_privs"):
+    add(f"samples_go_on_after_{way}", [79], lambda session, way=way: dropped(session, way, fresh=False))
+# Rights dropped before the first tick: the attach happens with what is left.
+for way in ("dumpable", "no_new_privs", "unshare_mount"):
+    add(f"samples_come_after_early_{way}", [79], lambda session, way=way: dropped(session, way, fresh=True))
+for way in ("chroot", "setuid", "unshare_user"):
+    def harmless(session, way=way):
+        command = session.victim("drop_rights", way, "fresh")
+        if session.plain(command).status == 77:
+            raise Skip(f"needs the right to do this ({way}: root)")
+        same(session, command, sampled=False)
+
+    add(f"early_{way}_does_no_harm", [79], harmless)
+
+for what in ("fsize", "as", "data"):
+    add(f"limit_{what}", [89, 0], lambda session, what=what: same(session, session.victim("resource_limits", what)))
+# No file may grow, so there can't be shared memory; no process may be made, so nothing can attach.
+for what in ("fsize_hard", "nproc"):
+    add(f"limit_{what}", [89, 0], lambda session, what=what: same(
+        session, session.victim("resource_limits", what), sampled=False))
+
+
+@case("limit_nproc_as_ordinary_user", hazards=[89])
+def nproc(session):
+    session.as_ordinary_user()
+    same(session, session.victim("resource_limits", "nproc"), sampled=False)
+
+
+@case("mlockall_of_the_future", hazards=[89, 0])
+def mlockall(session):
+    command = session.victim("resource_limits", "mlock")
+    plain = session.plain(command)
+    if plain.status == 77:
+        raise Skip("needs a larger RLIMIT_MEMLOCK (or root)")
+    result = session.preloaded(command)
+    checks.same_behaviour(plain, result)
+    more = result.facts["resident_bytes"][0] - plain.facts["resident_bytes"][0]
+    checks.has_samples(result.profile)
+    check(more < 8 << 20, f"the app holds {more >> 20} MiB more")
+
+
+@case("ulimit_of_address_space_from_the_start", hazards=[89, 0])
+def address_space(session):
+    same(session, ["sh", "-c", 'ulimit -v 200000; exec "$0" 300 2', *session.victim("burn")])
+
+
+def memory_group(session) -> Path:
+    """A new memory cgroup (version 1 or 2) that may be written to."""
+    for root, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        group = Path(root) / session.folder.name
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / limit).write_text(str(64 << 20))
+            return group
+        except OSError:
+            group.rmdir()
+    raise Skip("needs a memory cgroup that may be written to (root)")
+
+
+@case("a_memory_cgroup_of_64_mib", hazards=[89])
+def memory_cgroup(session):
+    need_root()
+    group = memory_group(session)
+    try:
+        join = f'echo $$ > {group}/cgroup.procs && exec "$0" 600 4'
+        same(session, ["sh", "-c", join, *session.victim("burn")])
+    finally:
+        session_agents_gone = not session.agents()
+        check(session_agents_gone, "an agent is left in the cgroup")
+        group.rmdir()

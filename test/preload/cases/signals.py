@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signals and their masks: the app's own use of the profiling signals, full masks, small stacks."""
+
+import re
+
+from harness import checks
+from harness.checks import about, check, same
+from harness.registry import add, case, need_file, need_program
+
+for way in ("handler", "timer", "ignore", "default", "raise"):
+    add(f"app_owns_sigprof_{way}_late", [36], lambda session, way=way: same(
+        session, session.victim("sigprof_owner", way)))
+for way in ("handler", "timer", "ignore"):
+    add(f"app_owns_sigprof_{way}_early", [36], lambda session, way=way: same(
+        session, session.victim("sigprof_owner", way, "early")))
+# SIGVTALRM, SIGPWR, SIGSTKFLT, SIGPROF sent by hand: the default action is the app's.
+for number in (26, 30, 16, 27):
+    add(f"signal_{number}_sent_by_the_app_is_deadly", [36], lambda session, number=number: same(
+        session, session.victim("sigprof_owner", "raise", number)))
+
+
+def as_many_ticks(ours, plain) -> None:
+    """Ticks of the app's own timer. The kernel merges those that come late, so a loaded machine takes some."""
+    check(ours >= 0.6 * plain - 3, f"the app got {ours} of its own ticks, without siprof {plain}")
+    check(ours <= 1.7 * plain + 3, f"the app got {ours} ticks, without siprof {plain}: some were not its own")
+
+
+def both_counts(session, way):
+    command = session.victim("sigprof_owner", way)
+    result, plain = same(session, command, hz=100), session.plain(command)
+    as_many_ticks(result.facts["ticks"][0], plain.facts["ticks"][0])
+    about("sampled CPU beside the app's own timer (ns)", result.profile.total(), result.cpu_ns, 0.1, slack=20e6)
+
+
+for way in ("handler", "timer"):
+    add(f"app_with_its_own_sigprof_{way}_is_profiled", [36], lambda session, way=way: both_counts(session, way))
+
+
+def libprofiler(session, order):
+    library = need_file("/usr/lib/x86_64-linux-gnu/libprofiler.so.0", "libprofiler (package libgoogle-perftools-dev)")
+
+    def interrupts(text):
+        return int(re.search(rb"interrupts/evictions/bytes = (\d+)/", text)[1])
+
+    def without_numbers(text):
+        return re.sub(rb"PROFILE: .*\n", b"PROFILE\n", text)
+
+    env = {"CPUPROFILE": session.folder / "theirs.prof"}
+    command = session.victim("burn", 1000)
+    result = same(session, command, normal=without_numbers, env=env, hz=100, **{order: [library]})
+    plain = session.plain(command, env={**env, "LD_PRELOAD": library})
+    as_many_ticks(interrupts(result.stderr), interrupts(plain.stderr))
+    about("our sampled CPU (ns)", result.profile.total(), result.cpu_ns, 0.1, slack=20e6)
+
+
+add("libprofiler_preloaded_before", [37], lambda session: libprofiler(session, "before"))
+add("libprofiler_preloaded_after", [37], lambda session: libprofiler(session, "after"))
+
+
+@case("a_go_library_that_profiles_itself", hazards=[37, 49])
+def go_shared(session):
+    library = need_file(session.victims / "goshared.so", "Go at build time (package golang-go)")
+    same(session, session.victim("goshared_host", library))
+
+
+@case("a_go_program_with_cgo", hazards=[49])
+def cgo(session):
+    need_file(session.victims / "cgo", "Go at build time (package golang-go)")
+    same(session, session.victim("cgo"))
+
+
+@case("workers_that_block_all_signals", hazards=[38])
+def blocked_workers(session):
+    result = same(session, session.victim("blocked_workers"), hz=100)
+    profile = result.profile
+    check(len({s.labels["thread_id"] for s in profile.samples if checks.calls("worker_burn")(s)}) == 2,
+          "not both workers are in the profile")
+    checks.total_matches(profile, result.facts["cpu_ns"][0], threads=3)
+
+
+for how in ("sigwait", "sigwaitinfo", "sigtimedwait", "signalfd"):
+    add(f"{how}_on_a_full_set", [39], lambda session, how=how: same(session, session.victim("sigwait_full", how)))
+
+
+@case("a_tight_limit_of_queued_signals", hazards=[43, 0])
+def sigpending(session):
+    session.as_ordinary_user()  # the limit counts all processes of a user
+    same(session, session.victim("sigpending_limit"))
+
+
+@case("exec_storm_while_sampled", hazards=[45, 84])
+def exec_storm(session):
+    same(session, session.victim("exec_chain", 300))
+
+
+@case("exec_storm_with_the_signal_blocked", hazards=[45])
+def exec_storm_blocked(session):
+    same(session, session.victim("exec_chain", 150, "blocked"))
+
+
+@case("threads_on_16_kib_stacks", hazards=[5, 47])
+def small_stacks(session):
+    same(session, session.victim("small_stack"))
+
+
+@case("a_fault_handler_on_its_own_stack", hazards=[47, 50])
+def altstack(session):
+    same(session, session.victim("altstack"))
+
+
+@case("ticks_inside_our_own_wrappers", hazards=[46, 50])
+def nested(session):
+    same(session, session.victim("nested_hooks"))
+
+
+@case("masks_and_actions_read_back")
+def masks(session):
+    same(session, session.victim("mask_readback"))
+
+
+@case("masks_and_actions_read_back_while_ignored")
+def masks_ignored(session):
+    same(session, session.victim("mask_readback", "ignored"))
+
+
+@case("handlers_that_change_the_mask")
+def handler_masks(session):
+    same(session, session.victim("handler_masks"))
+
+
+@case("siglongjmp_restores_the_mask")
+def jumps(session):
+    same(session, session.victim("jump_masks", "jump"))
+
+
+@case("swapcontext_restores_the_mask")
+def contexts(session):
+    same(session, session.victim("jump_masks", "context"))

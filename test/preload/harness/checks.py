@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the cases assert: the app behaves the same, and its profile tells the truth.
+
+Every function raises AssertionError with the numbers that it compared.
+"""
+
+import os
+import re
+from typing import Callable
+
+from harness.pprof import Profile, Sample
+from harness.session import Result, Session
+
+
+def check(condition: bool, text: str) -> None:
+    if not condition:
+        raise AssertionError(text)
+
+
+def unchanged(data: bytes) -> bytes:
+    return data
+
+
+def same_behaviour(plain: Result, profiled: Result, normal: Callable = unchanged, summary: bool = False) -> None:
+    """Status and output equal, and no hang. `summary`: record's own text may follow on stderr."""
+    where = f"{profiled.command}"
+    check(plain.status == profiled.status,
+          f"{where} ended with {profiled.status}, without siprof with {plain.status}\n"
+          f"stdout: {profiled.stdout[-2000:]!r}\nstderr: {profiled.stderr[-2000:]!r}")
+    check(normal(plain.stdout) == normal(profiled.stdout),
+          f"{where} wrote other output:\n{normal(profiled.stdout)[-3000:]!r}\nwithout siprof:\n{normal(plain.stdout)[-3000:]!r}")
+    ours, theirs = normal(profiled.stderr), normal(plain.stderr)
+    check(ours.startswith(theirs) if summary else ours == theirs,
+          f"{where} wrote other errors:\n{ours[-3000:]!r}\nwithout siprof:\n{theirs[-3000:]!r}")
+    # The machine may be loaded: this finds hangs and time-outs, the benchmarks measure cost.
+    limit = 4 * plain.seconds + 8
+    check(profiled.seconds <= limit, f"{where} took {profiled.seconds:.1f} s, without siprof {plain.seconds:.1f} s")
+
+
+def no_siprof_frames(profile: Profile) -> None:
+    for sample in profile.samples:
+        for frame in sample.frames:
+            file = os.path.basename(frame.mapping)
+            ours = file.startswith("libsiprof") or re.search(r"\bsiprof\b", frame.name)
+            check(not ours, f"a frame of siprof itself is in the profile: {frame}")
+
+
+def has_samples(profile: Profile) -> None:
+    check(bool(profile.samples), "the profile is empty: the victim was not profiled at all")
+    no_siprof_frames(profile)
+
+
+def about(what: str, seen: float, expected: float, relative: float, slack: float = 0) -> None:
+    room = relative * expected + slack
+    check(abs(seen - expected) <= room, f"{what} is {seen:.0f}, expected {expected:.0f} ± {room:.0f}")
+
+
+def total_matches(profile: Profile, cpu_ns: int, threads: int, relative: float = 0.03) -> None:
+    """Sampled CPU against getrusage. A thread's last, unfinished period is the slack: it has no sample yet."""
+    about("sampled CPU time (ns)", profile.total("cpu"), cpu_ns, relative, slack=2 * threads * profile.period)
+
+
+def calls(name: str) -> Callable[[Sample], bool]:
+    """True for stacks with the function `name` (without scope and parameters) somewhere in them."""
+    wanted = re.compile(rf"(^|[ :~]){re.escape(name)}($|[(<])")
+    return lambda sample: any(wanted.search(frame.name) for frame in sample.frames)
+
+
+def of_pid(pid: int) -> Callable[[Sample], bool]:
+    return lambda sample: int(sample.labels["pid"]) == pid
+
+
+def whole(sample: Sample) -> bool:
+    """The stack reaches where the kernel or clone started the thread.
+
+    The main thread's stack ends in `_start` of the program; others end in libc's clone, whose symbol a
+    stripped libc does not have, so the file is what tells.
+    """
+    if not sample.frames:
+        return False
+    root = sample.frames[-1]
+    if root.name == "_start":
+        return True
+    return os.path.basename(root.mapping).startswith(("libc.so", "libc-", "libpthread"))
+
+
+def stacks_whole(profile: Profile, share: float = 1.0) -> None:
+    broken = [sample for sample in profile.samples if not whole(sample)]
+    lost = sum(sample.values[profile.column("cpu")] for sample in broken)
+    if lost > (1 - share) * profile.total("cpu"):
+        shown = [frame.name or f"{frame.mapping}+{frame.address:#x}" for frame in broken[0].frames]
+        check(False, f"{len(broken)} of {len(profile.samples)} stacks do not reach the thread's start, such as {shown}")
+
+
+def same(session: Session, command: list, sampled: bool = True, normal: Callable = unchanged, **options) -> Result:
+    """The usual case: without, then preloaded; same behaviour, no agent left, a profile without our frames."""
+    shared = {k: v for k, v in options.items() if k not in ("hz", "before", "after")}
+    extra = [*options.get("before", ()), *options.get("after", ())]
+    if extra:
+        shared["env"] = {**shared.get("env", {}), "LD_PRELOAD": ":".join(map(str, extra))}
+    plain = session.plain(command, **shared)
+    profiled = session.preloaded(command, **options)
+    same_behaviour(plain, profiled, normal)
+    if sampled:
+        has_samples(profiled.profile)
+    return profiled

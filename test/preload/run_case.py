@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one preload case: `run_case.py --build BUILD NAME`. Meson calls it once for each.
+
+Ends with 0 (passed), 1 (failed, the reason on stderr) or 77 (skipped, what is missing on stdout).
+`--list` prints all names, `--baseline` runs the victims without siprof at all: what fails then is the
+victim's own fault.
+"""
+
+import argparse
+import importlib
+import sys
+import traceback
+from pathlib import Path
+
+kSkipStatus = 77
+kHere = Path(__file__).resolve().parent
+sys.path.insert(0, str(kHere))
+
+from harness.registry import CASES, BaselineOnly, Skip  # noqa: E402  (needs the path above)
+from harness.session import Session  # noqa: E402
+
+
+def load_cases() -> None:
+    for path in sorted((kHere / "cases").glob("[a-z]*.py")):
+        importlib.import_module(f"cases.{path.stem}")
+
+
+def run(name: str, build: Path, baseline: bool) -> int:
+    session = Session(build, baseline)
+    try:
+        CASES[name].run(session)
+    except Skip as reason:
+        print(f"SKIP {name}: {reason}")
+        return kSkipStatus
+    except BaselineOnly:
+        print(f"{name}: the victim is right without siprof; its profile was not looked at")
+    except AssertionError as wrong:
+        place = traceback.extract_tb(wrong.__traceback__)[1]
+        print(f"FAIL {name} ({Path(place.filename).name}:{place.lineno}): {wrong}", file=sys.stderr)
+        return 1
+    finally:
+        session.close()
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=Path, default=kHere.parent.parent / "build")
+    parser.add_argument("--baseline", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("name", nargs="?")
+    options = parser.parse_args()
+    load_cases()
+    if options.list:
+        print("\n".join(CASES))
+        return 0
+    if options.name not in CASES:
+        parser.error(f"no case is called {options.name}; --list prints them")
+    return run(options.name, options.build.resolve(), options.baseline)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

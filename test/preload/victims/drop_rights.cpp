@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gives up rights after it has been sampled for a while, as servers do, in the way named on the command
+// line; the samples have to go on. Ways that need root say so by status 77.
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <cstring>
+
+#include "test/preload/victims/victim.h"
+
+namespace {
+
+bool drop(const char* way) {
+  if (strcmp(way, "chroot") == 0) return mkdir("empty", 0755) == 0 && chroot("empty") == 0 && chdir("/") == 0;
+  if (strcmp(way, "setuid") == 0)
+    return setgroups(0, nullptr) == 0 && setgid(65534) == 0 && setuid(65534) == 0;
+  if (strcmp(way, "unshare_user") == 0) return unshare(CLONE_NEWUSER) == 0;
+  if (strcmp(way, "unshare_mount") == 0) return unshare(CLONE_NEWNS) == 0;
+  if (strcmp(way, "unshare_net") == 0) return unshare(CLONE_NEWNET) == 0;
+  if (strcmp(way, "dumpable") == 0) return prctl(PR_SET_DUMPABLE, 0) == 0;
+  if (strcmp(way, "no_new_privs") == 0) return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+  return false;
+}
+
+VICTIM_NOINLINE void after_drop(int ms) {
+  victim::burn_ms(ms);
+  asm volatile("");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const char* way = argc > 1 ? argv[1] : "dumpable";
+  // "fresh": nothing has been sampled when the rights are dropped, so the attach itself meets the new state.
+  const bool fresh = argc > 2 && strcmp(argv[2], "fresh") == 0;
+  if (chdir(getenv("VICTIM_FOLDER")) != 0) victim::give_up("chdir");
+  if (!fresh) victim::burn_ms(300);
+  if (!drop(way)) {
+    perror(way);
+    return 77;
+  }
+  after_drop(1000);
+  printf("%s done\n", way);
+}
