@@ -3,11 +3,11 @@
 
 #include <httplib.h>
 #include <openssl/err.h>
+#include <sys/socket.h>
+
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -20,6 +20,7 @@
 #include "collector/http/answer.h"
 #include "collector/http/api.h"
 #include "collector/http/http_metrics.h"
+#include "collector/http/query_string.h"
 #include "collector/http/worker_pool.h"
 #include "collector/query/gzip.h"
 #include "collector/web/assets.h"
@@ -45,13 +46,16 @@ void set_error(Response& response, const absl::Status& status) {
 void set_library_error(Response& response) {
   if (!response.body.empty()) return;
   switch (response.status) {
-    case 404: return response.set_content(error_body("not_found", "there is nothing at this path"), "application/json");
+    case 404:
+      return response.set_content(error_body("not_found", "there is nothing at this path"),
+                                  "application/json");
     case 413:
     case 414:
     case 431:
       response.status = 413;
       return response.set_content(error_body("too_large", "the request is too long"), "application/json");
-    case 500: return response.set_content(error_body("internal", "see the collector's log"), "application/json");
+    case 500:
+      return response.set_content(error_body("internal", "see the collector's log"), "application/json");
     default:
       response.status = 400;
       response.set_content(error_body("invalid_argument", "this is no HTTP request that is understood here"),
@@ -155,7 +159,8 @@ absl::Status HttpServer::State::make_server() {
     server_ = std::make_unique<httplib::Server>();
     return absl::OkStatus();
   }
-  auto server = std::make_unique<httplib::SSLServer>(options_.tls_cert_file.c_str(), options_.tls_key_file.c_str());
+  auto server =
+      std::make_unique<httplib::SSLServer>(options_.tls_cert_file.c_str(), options_.tls_key_file.c_str());
   if (!server->is_valid()) {
     char why[256] = "";
     ERR_error_string_n(ERR_get_error(), why, sizeof why);
@@ -270,8 +275,9 @@ absl::Status HttpServer::State::check_access(const Request& request) const {
 
 void HttpServer::State::answer_api(const Request& request, Response& response) {
   response.set_header("Cache-Control", "no-store");
-  const RawParams params(request.params.begin(), request.params.end());
-  absl::StatusOr<Answer> answer = api_.get(request.path.substr(sizeof kApi - 1), params);
+  const absl::StatusOr<RawParams> params = params_of_target(request.target);
+  if (!params.ok()) return set_error(response, params.status());
+  absl::StatusOr<Answer> answer = api_.get(request.path.substr(sizeof kApi - 1), *params);
   if (!answer.ok()) return set_error(response, answer.status());
   send_answer(*std::move(answer), request, response);
 }
@@ -283,7 +289,8 @@ void HttpServer::State::answer_login(const Request& request, Response& response)
     return;
   }
   const std::string token = request.get_param_value("token");
-  if (!access_->is_token(token)) return set_error(response, absl::UnauthenticatedError("this is no token of --web-tokens"));
+  if (!access_->is_token(token))
+    return set_error(response, absl::UnauthenticatedError("this is no token of --web-tokens"));
   response.set_header("Set-Cookie", Access::cookie_for(token, tls()));
   response.status = 204;
 }
@@ -304,10 +311,13 @@ void HttpServer::State::answer_metrics(Response& response) {
 
 HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 HttpServer::~HttpServer() = default;
-int HttpServer::port() const { return state_->port(); }
+int HttpServer::port() const {
+  return state_->port();
+}
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::start(HttpOptions options, const StoreReader& reader,
-                                                              const Store& store, prometheus::Registry& registry) {
+                                                              const Store& store,
+                                                              prometheus::Registry& registry) {
   if (!options.now_ns) options.now_ns = [] { return absl::GetCurrentTimeNanos(); };
   absl::StatusOr<std::unique_ptr<Access>> access = Access::open(options.web_tokens_file, options.any_host);
   if (!access.ok()) return access.status();

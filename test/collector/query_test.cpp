@@ -38,8 +38,8 @@ constexpr char kExample[] = "main;a;b 5\nmain;a 1\nmain;c;b 10\nmain;c 2\nstart 
 
 TEST_CASE("a flame graph is depth first with children by falling total") {
   const FlameGraph flame = flame_of(stacks_of(kExample), 100);
-  CHECK(drawn(flame) == std::vector<std::string>{"shop -1 0/21", "main 0 0/18", "c 1 2/12", "b 2 10/10", "a 1 1/6",
-                                                 "b 4 5/5", "start 0 3/3"});
+  CHECK(drawn(flame) == std::vector<std::string>{"shop -1 0/21", "main 0 0/18", "c 1 2/12", "b 2 10/10",
+                                                 "a 1 1/6", "b 4 5/5", "start 0 3/3"});
   CHECK(flame.nodes_in_all == 7);
   CHECK(flame.files[flame.file[3]] == "/src/b.cpp");
   CHECK(flame.files[flame.file[0]].empty());
@@ -55,8 +55,8 @@ TEST_CASE("what doesn't fit is summed below its parent as (other)") {
 TEST_CASE("every node limit is kept and loses nothing of the total") {
   std::string folded;
   for (int i = 0; i < 300; ++i)
-    folded += "main;f" + std::to_string(i % 7) + ";g" + std::to_string(i % 31) + ";h" + std::to_string(i) + " " +
-              std::to_string(1 + i * i % 97) + "\n";
+    folded += "main;f" + std::to_string(i % 7) + ";g" + std::to_string(i % 31) + ";h" + std::to_string(i) +
+              " " + std::to_string(1 + i * i % 97) + "\n";
   const MergedStacks stacks = stacks_of(folded);
   const std::int64_t total = std::accumulate(stacks.values.begin(), stacks.values.end(), std::int64_t{0});
   for (std::size_t limit = 1; limit < 600; ++limit) {
@@ -65,7 +65,8 @@ TEST_CASE("every node limit is kept and loses nothing of the total") {
     CHECK(flame.total[0] == total);
     if (limit == 1) continue;
     CHECK(std::accumulate(flame.self.begin(), flame.self.end(), std::int64_t{0}) == total);
-    for (std::size_t i = 1; i < flame.parent.size(); ++i) CHECK(flame.parent[i] < static_cast<std::int32_t>(i));
+    for (std::size_t i = 1; i < flame.parent.size(); ++i)
+      CHECK(flame.parent[i] < static_cast<std::int32_t>(i));
   }
   CHECK(flame_of(stacks, 1).name.size() == 1);
 }
@@ -123,18 +124,23 @@ TEST_CASE("a chart has every step, gaps where nothing was recorded, and sums the
   CHECK(chart.lines[2].values == std::vector<std::optional<std::int64_t>>{std::nullopt, 3, std::nullopt});
 }
 
-TEST_CASE("the merged pprof has sequential ids, all types, inlined calls in one location and addresses without symbols") {
+TEST_CASE(
+    "the merged pprof has sequential ids, all types, inlined calls in one location and addresses without "
+    "symbols") {
   const perftools::profiles::Profile profile = make_pprof(stacks_of("main;a+b 5\nmain;? 7", ""), "cpu");
   REQUIRE(profile.sample_type_size() == 2);
   CHECK(profile.string_table(0).empty());
   CHECK(profile.string_table(static_cast<int>(profile.default_sample_type())) == "cpu");
   CHECK(profile.duration_nanos() == 10 * kSecondNs);
-  for (int i = 0; i < profile.location_size(); ++i) CHECK(profile.location(i).id() == static_cast<std::uint64_t>(i + 1));
-  for (int i = 0; i < profile.function_size(); ++i) CHECK(profile.function(i).id() == static_cast<std::uint64_t>(i + 1));
+  for (int i = 0; i < profile.location_size(); ++i)
+    CHECK(profile.location(i).id() == static_cast<std::uint64_t>(i + 1));
+  for (int i = 0; i < profile.function_size(); ++i)
+    CHECK(profile.function(i).id() == static_cast<std::uint64_t>(i + 1));
   CHECK(profile.mapping(0).has_inline_frames());
   REQUIRE(profile.sample_size() == 2);
   const auto name = [&profile](const perftools::profiles::Line& line) {
-    return profile.string_table(static_cast<int>(profile.function(static_cast<int>(line.function_id()) - 1).name()));
+    return profile.string_table(
+        static_cast<int>(profile.function(static_cast<int>(line.function_id()) - 1).name()));
   };
   for (const auto& sample : profile.sample()) {
     REQUIRE(sample.location_id_size() == 2);

@@ -24,7 +24,8 @@ namespace {
     for (std::uint64_t i = sequence; i < sequence + 3; ++i) {
       // Two days, new names every time: both files and the catalogue are written.
       const std::int64_t start_s = kNowS - (i % 2 == 0 ? 60 : 86'460);
-      batch.push_back(make_profile({.sequence = i, .start_s = start_s}, absl::StrCat("main;f", i, " 1\nmain 1")));
+      batch.push_back(
+          make_profile({.sequence = i, .start_s = start_s}, absl::StrCat("main;f", i, " 1\nmain 1")));
     }
     for (const auto& result : (*store)->write(batch))
       if (!result.ok()) ::_exit(4);
@@ -39,7 +40,8 @@ std::uint64_t last_acknowledged(int pipe) {
   return last;
 }
 
-TEST_CASE("after kill -9 in the middle of writing all that was acknowledged is there, once, under its own names") {
+TEST_CASE(
+    "after kill -9 in the middle of writing all that was acknowledged is there, once, under its own names") {
   const TempDir dir;
   std::uint64_t last = 0;
   for (int round = 0; round < 12; ++round) {
@@ -62,7 +64,8 @@ TEST_CASE("after kill -9 in the middle of writing all that was acknowledged is t
   // The agent sends again what it has no answer for, and one that had one.
   for (std::uint64_t i = last - 2; i < last + 6; ++i) {
     const std::int64_t start_s = kNowS - (i % 2 == 0 ? 60 : 86'460);
-    const auto again = store.write({.sequence = i, .start_s = start_s}, absl::StrCat("main;f", i, " 1\nmain 1"));
+    const auto again =
+        store.write({.sequence = i, .start_s = start_s}, absl::StrCat("main;f", i, " 1\nmain 1"));
     REQUIRE(again.ok());
     if (i <= last) CHECK(*again == Stored::kDuplicate);
   }
@@ -95,7 +98,8 @@ class NoRoom {
 
 std::string many_stacks(int from) {
   std::string folded;
-  for (int i = from; i < from + 3000; ++i) absl::StrAppend(&folded, "main;a_function_with_the_number_", i, " 1\n");
+  for (int i = from; i < from + 3000; ++i)
+    absl::StrAppend(&folded, "main;a_function_with_the_number_", i, " 1\n");
   return folded;
 }
 

@@ -38,7 +38,8 @@ class Builder {
     REQUIRE(absl::SimpleAtoi(line.substr(space + 1), &value));
     auto* sample = profile_.add_sample();
     std::vector<std::string> frames = absl::StrSplit(line.substr(0, space), ';', absl::SkipEmpty());
-    for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) sample->add_location_id(location(*frame));
+    for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame)
+      sample->add_location_id(location(*frame));
     if (!heap_) sample->add_value(1);
     sample->add_value(value);
     auto* label = sample->add_label();
@@ -117,7 +118,8 @@ IncomingProfile make_profile(const ProfileSpec& spec, const std::string& folded)
 }
 
 TestStore::TestStore(const std::string& dir, std::int64_t max_bytes) {
-  auto opened = sqlite::SqliteStore::open({dir, default_tiers(), max_bytes, [this] { return now_s * kSecondNs; }});
+  auto opened =
+      sqlite::SqliteStore::open({dir, default_tiers(), max_bytes, [this] { return now_s * kSecondNs; }});
   INFO(opened.status().ToString());
   REQUIRE(opened.ok());
   store = *std::move(opened);

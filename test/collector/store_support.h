@@ -56,6 +56,7 @@ class TestStore {
   std::uint64_t sequence_ = 1000;
 };
 
-Selection select(const std::string& service = "shop", std::int64_t from_s = kNowS - 3600, std::int64_t to_s = kNowS);
+Selection select(const std::string& service = "shop", std::int64_t from_s = kNowS - 3600,
+                 std::int64_t to_s = kNowS);
 
 }  // namespace siprof::collector::test

@@ -24,7 +24,8 @@ std::int64_t cpu_total(const TestStore& store, const Selection& selection = sele
 TEST_CASE("a profile that was written is read with its stacks, names and lines") {
   const TempDir dir;
   TestStore store(dir.path("store"));
-  store.add({.labels = {{"service.version", "1.2"}, {"host.name", "web-1"}}}, "main;work 700\nmain;idle+wait 300\n? 5");
+  store.add({.labels = {{"service.version", "1.2"}, {"host.name", "web-1"}}},
+            "main;work 700\nmain;idle+wait 300\n? 5");
   const auto stacks = store.reader->stacks(select(), "cpu");
   REQUIRE(stacks.ok());
   CHECK(stacks->profiles == 1);
@@ -34,9 +35,11 @@ TEST_CASE("a profile that was written is read with its stacks, names and lines")
   for (std::size_t i = 0; i < stacks->nodes.size(); ++i) {
     if (stacks->values[i] == 0) continue;
     std::string path;
-    for (auto at = static_cast<std::int32_t>(i); at >= 0; at = stacks->nodes[static_cast<std::size_t>(at)].parent) {
+    for (auto at = static_cast<std::int32_t>(i); at >= 0;
+         at = stacks->nodes[static_cast<std::size_t>(at)].parent) {
       const StackFrame& frame = stacks->frames[stacks->nodes[static_cast<std::size_t>(at)].frame];
-      path = stacks->strings[frame.name] + (frame.inlined ? "(inlined)" : "") + (path.empty() ? "" : ";" + path);
+      path =
+          stacks->strings[frame.name] + (frame.inlined ? "(inlined)" : "") + (path.empty() ? "" : ";" + path);
     }
     by_stack[path] = stacks->values[i];
   }
@@ -154,12 +157,14 @@ TEST_CASE("a level is averaged over the windows of an agent and added over agent
   CHECK(totals->points.at("").at(start * kSecondNs) == 1150);
 }
 
-TEST_CASE("a profile from before the retention or from the future is refused and the others of its batch are not") {
+TEST_CASE(
+    "a profile from before the retention or from the future is refused and the others of its batch are not") {
   const TempDir dir;
   TestStore store(dir.path("store"));
-  const std::vector<IncomingProfile> batch = {make_profile({.sequence = 1, .start_s = kNowS - 49 * 3600}, "main 1"),
-                                              make_profile({.sequence = 2}, "main 2"),
-                                              make_profile({.sequence = 3, .start_s = kNowS + 7200}, "main 4")};
+  const std::vector<IncomingProfile> batch = {
+      make_profile({.sequence = 1, .start_s = kNowS - 49 * 3600}, "main 1"),
+      make_profile({.sequence = 2}, "main 2"),
+      make_profile({.sequence = 3, .start_s = kNowS + 7200}, "main 4")};
   const auto results = store.store->write(batch);
   CHECK(absl::IsOutOfRange(results[0].status()));
   CHECK(results[1].ok());
@@ -230,7 +235,8 @@ TEST_CASE("the store's folder is closed to other users") {
   CHECK((info.st_mode & 0777) == 0700);
 }
 
-TEST_CASE("encoded stacks come back and every cut or changed byte is an error or other numbers, never a crash") {
+TEST_CASE(
+    "encoded stacks come back and every cut or changed byte is an error or other numbers, never a crash") {
   sqlite::StackValues stacks{{0, 1, 5, 4'000'000'000}, {}, 2};
   for (std::int64_t i = 0; i < 8; ++i) stacks.values.push_back(i << (7 * i));
   const std::string bytes = sqlite::StackEncoder().encode(stacks);
@@ -240,7 +246,8 @@ TEST_CASE("encoded stacks come back and every cut or changed byte is an error or
   CHECK(back.ids == stacks.ids);
   CHECK(back.values == stacks.values);
   CHECK(back.types == 2);
-  for (std::size_t cut = 0; cut < bytes.size(); ++cut) CHECK_FALSE(decoder.decode(bytes.substr(0, cut), back).ok());
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut)
+    CHECK_FALSE(decoder.decode(bytes.substr(0, cut), back).ok());
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     std::string changed = bytes;
     changed[at] = static_cast<char>(changed[at] ^ 0xff);
@@ -254,7 +261,8 @@ TEST_CASE("retention is read from text and a wrong one says what to write") {
   CHECK(tiers->at(0).keep_ns == 2 * 86400 * kSecondNs);
   CHECK(tiers->at(1).keep_ns == 14 * 86400 * kSecondNs);
   CHECK(tiers->at(3).keep_ns == 5 * 365 * 86400 * kSecondNs);
-  for (const char* wrong : {"", "10s", "10s=", "10s=5", "10s=-1d", "10s=9s", "5s=1h", "10s=99999999999999d", "10s=1h,"})
+  for (const char* wrong :
+       {"", "10s", "10s=", "10s=5", "10s=-1d", "10s=9s", "5s=1h", "10s=99999999999999d", "10s=1h,"})
     CHECK(absl::IsInvalidArgument(parse_retention(wrong).status()));
 }
 
