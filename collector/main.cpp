@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // siprof-collector: builds the store, the gRPC and the HTTP server from the
 // command line, waits for SIGTERM or SIGINT, takes them down in order.
-#include <prometheus/gauge.h>
-#include <prometheus/registry.h>
 #include <signal.h>
 
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
 #include <cstdio>
 #include <ctime>
 #include <variant>
@@ -48,7 +48,8 @@ HttpOptions http_options(const Options& options) {
 }
 
 // SIGTERM and SIGINT end it; SIGHUP rereads files; in between the store is kept tidy.
-void serve(const sigset_t& signals, sqlite::SqliteStore& store, IngestServer& ingest, prometheus::Gauge& bytes) {
+void serve(const sigset_t& signals, sqlite::SqliteStore& store, IngestServer& ingest,
+           prometheus::Gauge& bytes) {
   while (true) {
     bytes.Set(static_cast<double>(store.bytes()));
     const timespec wait{kMaintenanceSeconds, 0};
@@ -79,7 +80,8 @@ absl::Status run(const Options& options, const sigset_t& signals) {
   const Address dashboard{options.http.host, (*http)->port()};
   const Address grpc{options.grpc.host, (*ingest)->port()};
   std::fprintf(stderr, "siprof-collector: dashboard %s://%s\nsiprof-collector: grpc %s\n",
-               options.tls_cert_file.empty() ? "http" : "https", dashboard.text().c_str(), grpc.text().c_str());
+               options.tls_cert_file.empty() ? "http" : "https", dashboard.text().c_str(),
+               grpc.text().c_str());
   serve(signals, **store, **ingest, bytes);
   spdlog::info("stopping");
   // First what writes, then what reads; the store closes last, with this frame.
@@ -121,4 +123,6 @@ int main_of(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace siprof::collector
 
-int main(int argc, char** argv) { return siprof::collector::main_of(argc, argv); }
+int main(int argc, char** argv) {
+  return siprof::collector::main_of(argc, argv);
+}

@@ -24,13 +24,17 @@ void add_options(CLI::App& app, Options& options, Texts& texts) {
   app.add_option("--http", texts.http, "address of dashboard and API (127.0.0.1:9461)");
   app.add_option("--store", options.store_dir, "folder of the embedded store ($XDG_STATE_HOME/siprof/store)");
   app.add_option("--retention", texts.retention, "how long each tier is kept (10s=48h,1m=14d,10m=90d,1h=2y)");
-  app.add_option("--store-bytes", texts.store_bytes, "largest size of the store; its oldest days go first (no limit)");
-  app.add_option("--config", options.config_file, "rates and kinds per service, pushed to agents; reread when changed");
+  app.add_option("--store-bytes", texts.store_bytes,
+                 "largest size of the store; its oldest days go first (no limit)");
+  app.add_option("--config", options.config_file,
+                 "rates and kinds per service, pushed to agents; reread when changed");
   app.add_option("--tokens", options.tokens_file, "agents need one of these tokens, one a line");
-  app.add_option("--web-tokens", options.web_tokens_file, "dashboard and API need one of these tokens, one a line");
+  app.add_option("--web-tokens", options.web_tokens_file,
+                 "dashboard and API need one of these tokens, one a line");
   app.add_option("--tls-cert", options.tls_cert_file, "certificate chain (PEM) of both ports");
   app.add_option("--tls-key", options.tls_key_file, "its private key (PEM)");
-  app.add_option("--tls-client-ca", options.tls_client_ca_file, "agents need a certificate signed by this CA (PEM)");
+  app.add_option("--tls-client-ca", options.tls_client_ca_file,
+                 "agents need a certificate signed by this CA (PEM)");
   app.add_flag("--insecure", options.insecure, "allow listening beyond this machine without tokens");
 }
 
@@ -55,7 +59,8 @@ absl::StatusOr<std::int64_t> parse_bytes(const std::string& text) {
 absl::Status set_address(const char* option, const std::string& text, Address& out) {
   if (text.empty()) return absl::OkStatus();
   absl::StatusOr<Address> address = parse_address(text);
-  if (!address.ok()) return absl::InvalidArgumentError(absl::StrCat(option, " ", text, ": ", address.status().message()));
+  if (!address.ok())
+    return absl::InvalidArgumentError(absl::StrCat(option, " ", text, ": ", address.status().message()));
   out = *std::move(address);
   return absl::OkStatus();
 }
@@ -65,7 +70,8 @@ absl::Status understand(const Texts& texts, Options& options) {
   if (absl::Status status = set_address("--http", texts.http, options.http); !status.ok()) return status;
   if (!texts.retention.empty()) {
     absl::StatusOr<std::vector<Tier>> tiers = parse_retention(texts.retention);
-    if (!tiers.ok()) return absl::InvalidArgumentError(absl::StrCat("--retention: ", tiers.status().message()));
+    if (!tiers.ok())
+      return absl::InvalidArgumentError(absl::StrCat("--retention: ", tiers.status().message()));
     options.tiers = *std::move(tiers);
   }
   if (!texts.store_bytes.empty()) {
@@ -97,7 +103,8 @@ absl::StatusOr<Address> parse_address(const std::string& text) {
   address.host = text.substr(0, has_port ? colon : 0);
   const bool bracketed = absl::StartsWith(address.host, "[") && absl::EndsWith(address.host, "]");
   if (bracketed) address.host = address.host.substr(1, address.host.size() - 2);
-  if (!has_port || address.port < 0 || address.port > 65535 || (!bracketed && absl::StrContains(address.host, ':')))
+  if (!has_port || address.port < 0 || address.port > 65535 ||
+      (!bracketed && absl::StrContains(address.host, ':')))
     return absl::InvalidArgumentError("write HOST:PORT, such as 127.0.0.1:9460 or [::1]:9460");
   if (address.host.empty()) address.host = "0.0.0.0";
   return address;
@@ -114,13 +121,15 @@ bool is_loopback(const std::string& host) {
 absl::Status check_exposure(const Options& options) {
   if (options.insecure) return absl::OkStatus();
   if (!is_loopback(options.http.host) && options.web_tokens_file.empty())
-    return absl::InvalidArgumentError(absl::StrCat("--http ", options.http.text(),
-                                                   " would show every profile to whoever can reach it: give --web-tokens "
-                                                   "FILE, listen on 127.0.0.1, or say --insecure"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--http ", options.http.text(),
+                     " would show every profile to whoever can reach it: give --web-tokens "
+                     "FILE, listen on 127.0.0.1, or say --insecure"));
   if (!is_loopback(options.grpc.host) && options.tokens_file.empty() && options.tls_client_ca_file.empty())
-    return absl::InvalidArgumentError(absl::StrCat("--grpc ", options.grpc.text(),
-                                                   " would take profiles from whoever can reach it: give --tokens FILE "
-                                                   "or --tls-client-ca FILE, listen on 127.0.0.1, or say --insecure"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--grpc ", options.grpc.text(),
+                     " would take profiles from whoever can reach it: give --tokens FILE "
+                     "or --tls-client-ca FILE, listen on 127.0.0.1, or say --insecure"));
   return absl::OkStatus();
 }
 

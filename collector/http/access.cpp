@@ -2,6 +2,7 @@
 #include "collector/http/access.h"
 
 #include <arpa/inet.h>
+
 #include <spdlog/spdlog.h>
 
 #include "absl/strings/ascii.h"
@@ -29,7 +30,8 @@ std::string host_of(absl::string_view header) {
 bool names_an_address(absl::string_view header) {
   const std::string host = absl::AsciiStrToLower(host_of(header));
   in6_addr address;
-  return host == "localhost" || absl::EndsWith(host, ".localhost") || ::inet_pton(AF_INET, host.c_str(), &address) == 1 ||
+  return host == "localhost" || absl::EndsWith(host, ".localhost") ||
+         ::inet_pton(AF_INET, host.c_str(), &address) == 1 ||
          ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
 }
 
@@ -37,7 +39,8 @@ std::string token_in_cookie(absl::string_view header) {
   for (absl::string_view part : absl::StrSplit(header, ';')) {
     part = absl::StripAsciiWhitespace(part);
     std::string token;
-    if (absl::ConsumePrefix(&part, absl::StrCat(kCookie, "=")) && absl::WebSafeBase64Unescape(part, &token)) return token;
+    if (absl::ConsumePrefix(&part, absl::StrCat(kCookie, "=")) && absl::WebSafeBase64Unescape(part, &token))
+      return token;
   }
   return "";
 }
@@ -45,7 +48,10 @@ std::string token_in_cookie(absl::string_view header) {
 }  // namespace
 
 Access::Access(std::string tokens_file, bool any_host, std::shared_ptr<const TokenSet> tokens)
-    : tokens_file_(std::move(tokens_file)), any_host_(any_host), tokens_(std::move(tokens)), looked_(absl::Now()) {}
+    : tokens_file_(std::move(tokens_file)),
+      any_host_(any_host),
+      tokens_(std::move(tokens)),
+      looked_(absl::Now()) {}
 
 absl::StatusOr<std::unique_ptr<Access>> Access::open(const std::string& tokens_file, bool any_host) {
   std::shared_ptr<const TokenSet> tokens;
@@ -74,7 +80,8 @@ bool Access::is_token(const std::string& token) const {
   return wants_token() && !token.empty() && current()->contains(token);
 }
 
-absl::Status Access::check(const std::string& authorization, const std::string& cookie, const std::string& host) const {
+absl::Status Access::check(const std::string& authorization, const std::string& cookie,
+                           const std::string& host) const {
   if (!wants_token()) {
     if (any_host_ || names_an_address(host)) return absl::OkStatus();
     return absl::InvalidArgumentError(
@@ -87,7 +94,8 @@ absl::Status Access::check(const std::string& authorization, const std::string& 
   } else if (is_token(token_in_cookie(cookie))) {
     return absl::OkStatus();
   }
-  return absl::UnauthenticatedError("a token of --web-tokens is needed: send \"Authorization: Bearer TOKEN\" or log in");
+  return absl::UnauthenticatedError(
+      "a token of --web-tokens is needed: send \"Authorization: Bearer TOKEN\" or log in");
 }
 
 std::string Access::cookie_for(const std::string& token, bool secure) {

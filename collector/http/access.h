@@ -23,7 +23,8 @@ class Access {
 
   // The values of the headers Authorization, Cookie and Host ("" where there is none).
   // Errors: UNAUTHENTICATED, INVALID_ARGUMENT (the host).
-  absl::Status check(const std::string& authorization, const std::string& cookie, const std::string& host) const;
+  absl::Status check(const std::string& authorization, const std::string& cookie,
+                     const std::string& host) const;
 
   bool is_token(const std::string& token) const;
   bool wants_token() const { return !tokens_file_.empty(); }

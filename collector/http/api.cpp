@@ -22,7 +22,9 @@ constexpr std::size_t kMaxChartLines = 20;
 
 #define SIPROF_SHARED_PARAMS "service", "kind", "type", "from", "to", "match"
 
-Answer json_answer(const nlohmann::ordered_json& json) { return {"application/json", dump(json)}; }
+Answer json_answer(const nlohmann::ordered_json& json) {
+  return {"application/json", dump(json)};
+}
 
 }  // namespace
 
@@ -43,7 +45,8 @@ Api::Api(const StoreReader& reader, std::function<std::int64_t()> now_ns, Limits
       limits_(limits),
       turns_(std::make_unique<Turns>(limits.parallel_queries)) {}
 
-Api::Api(const StoreReader& reader, std::function<std::int64_t()> now_ns) : Api(reader, std::move(now_ns), Limits()) {}
+Api::Api(const StoreReader& reader, std::function<std::int64_t()> now_ns)
+    : Api(reader, std::move(now_ns), Limits()) {}
 
 Api::~Api() = default;
 
@@ -51,14 +54,16 @@ absl::StatusOr<Answer> Api::get(const std::string& path, const RawParams& raw) c
   constexpr absl::string_view kLabels = "labels/";
   if (path == "services") return services(raw);
   if (path == "labels") return labels(raw);
-  if (path.starts_with("labels/") && path.size() > kLabels.size()) return label_values(path.substr(kLabels.size()), raw);
+  if (path.starts_with("labels/") && path.size() > kLabels.size())
+    return label_values(path.substr(kLabels.size()), raw);
   const auto query = path == "series"    ? &Api::series
                      : path == "flame"   ? &Api::flame
                      : path == "top"     ? &Api::top
                      : path == "profile" ? &Api::profile
                                          : nullptr;
   if (query == nullptr)
-    return absl::NotFoundError("there is no such path; /api/v1/ has services, labels, series, flame, top and profile");
+    return absl::NotFoundError(
+        "there is no such path; /api/v1/ has services, labels, series, flame, top and profile");
   if (!turns_->take(limits_.wait_for_turn))
     return absl::ResourceExhaustedError("too many queries at once: ask again in a moment");
   const std::unique_ptr<Turns, void (*)(Turns*)> turn(turns_.get(), [](Turns* turns) { turns->give(); });
@@ -84,7 +89,8 @@ absl::StatusOr<Answer> Api::labels(const RawParams& raw) const {
 }
 
 absl::StatusOr<Answer> Api::label_values(const std::string& name, const RawParams& raw) const {
-  if (!is_plain_text(name)) return absl::InvalidArgumentError("a label's name is UTF-8 text without control characters");
+  if (!is_plain_text(name))
+    return absl::InvalidArgumentError("a label's name is UTF-8 text without control characters");
   const absl::StatusOr<Params> params = parse_params(raw, {"service", "from", "to"}, now_ns_());
   if (!params.ok()) return params.status();
   auto labels = reader_.labels(params->selection.service, params->selection.range);
@@ -109,7 +115,8 @@ absl::StatusOr<std::string> Api::unit_of(const Params& params) const {
   const Kind& kind = *find_kind(params.selection.kind);
   if (kind.default_type == absl::string_view(params.type)) return std::string(kind.default_unit);
   if (known.empty()) known.emplace_back(kind.default_type);
-  return absl::InvalidArgumentError(absl::StrCat("parameter type: write one of ", absl::StrJoin(known, ", ")));
+  return absl::InvalidArgumentError(
+      absl::StrCat("parameter type: write one of ", absl::StrJoin(known, ", ")));
 }
 
 absl::StatusOr<Answer> Api::series(const RawParams& raw) const {
@@ -126,7 +133,8 @@ absl::StatusOr<Answer> Api::series(const RawParams& raw) const {
   if (!unit.ok()) return unit.status();
   Chart chart = make_chart(*totals, selection.range, *step_s, kMaxChartLines);
   // Without `by` there is always the one line.
-  if (params->by.empty() && chart.lines.empty()) chart.lines.push_back({"", 0, {chart.times_s.size(), std::nullopt}});
+  if (params->by.empty() && chart.lines.empty())
+    chart.lines.push_back({"", 0, std::vector<std::optional<std::int64_t>>(chart.times_s.size())});
   nlohmann::ordered_json json = head_json(*params, *unit);
   json["step"] = *step_s;
   add_chart_json(chart, json);
@@ -173,7 +181,8 @@ absl::StatusOr<Answer> Api::profile(const RawParams& raw) const {
   const absl::StatusOr<MergedStacks> stacks = reader_.stacks(params->selection, "");
   if (!stacks.ok()) return stacks.status();
   if (stacks->profiles == 0)
-    return absl::NotFoundError("nothing was recorded for this selection: choose another range, kind or match");
+    return absl::NotFoundError(
+        "nothing was recorded for this selection: choose another range, kind or match");
   if (std::ranges::find(stacks->types, params->type, &ValueType::type) == stacks->types.end()) {
     const absl::StatusOr<std::string> known = unit_of(*params);
     if (!known.ok()) return known.status();

@@ -24,14 +24,17 @@ Json kind_json(const KindInfo& kind) {
   Json types = Json::array();
   for (const ValueType& type : kind.types) types.push_back({{"type", type.type}, {"unit", type.unit}});
   const Kind* known = find_kind(kind.kind);
-  const std::string default_type =
-      known != nullptr ? std::string(known->default_type) : kind.types.empty() ? "" : kind.types.back().type;
+  const std::string default_type = known != nullptr     ? std::string(known->default_type)
+                                   : kind.types.empty() ? ""
+                                                        : kind.types.back().type;
   return {{"kind", kind.kind}, {"default_type", default_type}, {"types", types}};
 }
 
 }  // namespace
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 Json services_json(const std::vector<ServiceInfo>& services) {
   Json list = Json::array();
@@ -63,7 +66,8 @@ void add_chart_json(const Chart& chart, Json& json) {
   json["series"] = Json::array();
   for (const ChartLine& line : chart.lines) {
     Json values = Json::array();
-    for (const std::optional<std::int64_t>& value : line.values) value ? values.push_back(*value) : values.push_back(nullptr);
+    for (const std::optional<std::int64_t>& value : line.values)
+      value ? values.push_back(*value) : values.push_back(nullptr);
     json["series"].push_back({{"label", line.label}, {"total", line.total}, {"values", std::move(values)}});
   }
 }
@@ -86,7 +90,8 @@ void add_top_json(const TopTable& top, const std::optional<TopTable>& before, Js
       const auto found = earlier.find(function.name);
       const FunctionCost none;
       const FunctionCost& was = found == earlier.end() ? none : *found->second;
-      row["before"] = {{"self_share", share(was.self, before->total)}, {"total_share", share(was.total, before->total)}};
+      row["before"] = {{"self_share", share(was.self, before->total)},
+                       {"total_share", share(was.total, before->total)}};
     }
     json["functions"].push_back(std::move(row));
   }

@@ -6,8 +6,17 @@
 namespace siprof::collector {
 namespace {
 
-constexpr const char* kPaths[] = {"/",        "/healthz", "/readyz", "/metrics", "/login", "/api/v1/services", "/api/v1/labels",
-                                  "/api/v1/series", "/api/v1/flame", "/api/v1/top", "/api/v1/profile"};
+constexpr const char* kPaths[] = {"/",
+                                  "/healthz",
+                                  "/readyz",
+                                  "/metrics",
+                                  "/login",
+                                  "/api/v1/services",
+                                  "/api/v1/labels",
+                                  "/api/v1/series",
+                                  "/api/v1/flame",
+                                  "/api/v1/top",
+                                  "/api/v1/profile"};
 
 const prometheus::Histogram::BucketBoundaries kBuckets = {0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30};
 

@@ -3,11 +3,11 @@
 
 #include <httplib.h>
 #include <openssl/err.h>
+#include <sys/socket.h>
+
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -20,6 +20,7 @@
 #include "collector/http/answer.h"
 #include "collector/http/api.h"
 #include "collector/http/http_metrics.h"
+#include "collector/http/query_string.h"
 #include "collector/http/worker_pool.h"
 #include "collector/query/gzip.h"
 #include "collector/web/assets.h"
@@ -32,6 +33,7 @@ using httplib::Response;
 
 constexpr std::size_t kMaxBodyBytes = 64u << 10;  // only /login has one
 constexpr std::size_t kMaxWaiting = 256;
+constexpr std::size_t kGzipFromBytes = 1024;
 constexpr char kApi[] = "/api/v1/";
 
 void set_error(Response& response, const absl::Status& status) {
@@ -44,13 +46,16 @@ void set_error(Response& response, const absl::Status& status) {
 void set_library_error(Response& response) {
   if (!response.body.empty()) return;
   switch (response.status) {
-    case 404: return response.set_content(error_body("not_found", "there is nothing at this path"), "application/json");
+    case 404:
+      return response.set_content(error_body("not_found", "there is nothing at this path"),
+                                  "application/json");
     case 413:
     case 414:
     case 431:
       response.status = 413;
       return response.set_content(error_body("too_large", "the request is too long"), "application/json");
-    case 500: return response.set_content(error_body("internal", "see the collector's log"), "application/json");
+    case 500:
+      return response.set_content(error_body("internal", "see the collector's log"), "application/json");
     default:
       response.status = 400;
       response.set_content(error_body("invalid_argument", "this is no HTTP request that is understood here"),
@@ -64,21 +69,37 @@ const Asset* find_asset(const std::string& path) {
   return found == all.end() ? nullptr : &*found;
 }
 
-// By a provider of bytes: set_content() would compress it a second time.
+bool takes_gzip(const Request& request) {
+  return request.get_header_value("Accept-Encoding").find("gzip") != std::string::npos;
+}
+
+// By a provider of bytes: set_content() would compress them again, and with
+// brotli's slowest level where the client knows brotli.
+void send_bytes(std::string bytes, const std::string& content_type, Response& response) {
+  const auto shared = std::make_shared<const std::string>(std::move(bytes));
+  response.set_content_provider(shared->size(), content_type,
+                                [shared](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
+                                  return sink.write(shared->data() + offset, length);
+                                });
+}
+
+void send_answer(Answer answer, const Request& request, Response& response) {
+  response.set_header("Vary", "Accept-Encoding");
+  const bool is_text = answer.content_type == "application/json";
+  if (!is_text || answer.body.size() < kGzipFromBytes || !takes_gzip(request))
+    return send_bytes(std::move(answer.body), answer.content_type, response);
+  response.set_header("Content-Encoding", "gzip");
+  send_bytes(gzip(answer.body, GzipLevel::kFast), answer.content_type, response);
+}
+
 void send_asset(const Asset& asset, const Request& request, Response& response) {
   response.set_header("Cache-Control", asset.immutable ? "public, max-age=31536000, immutable" : "no-cache");
   response.set_header("Vary", "Accept-Encoding");
-  if (request.get_header_value("Accept-Encoding").find("gzip") == std::string::npos) {
-    const absl::string_view body(asset.body.data(), asset.body.size());
-    response.set_content(gunzip(body), std::string(asset.content_type));
-    return;
-  }
+  const std::string content_type(asset.content_type);
+  if (!takes_gzip(request))
+    return send_bytes(gunzip({asset.body.data(), asset.body.size()}), content_type, response);
   response.set_header("Content-Encoding", "gzip");
-  response.set_content_provider(
-      asset.body.size(), std::string(asset.content_type),
-      [body = asset.body](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
-        return sink.write(body.data() + offset, std::min(length, body.size() - offset));
-      });
+  send_bytes(std::string(asset.body), content_type, response);
 }
 
 // The library's own options include SO_REUSEPORT, with which a second collector
@@ -138,7 +159,8 @@ absl::Status HttpServer::State::make_server() {
     server_ = std::make_unique<httplib::Server>();
     return absl::OkStatus();
   }
-  auto server = std::make_unique<httplib::SSLServer>(options_.tls_cert_file.c_str(), options_.tls_key_file.c_str());
+  auto server =
+      std::make_unique<httplib::SSLServer>(options_.tls_cert_file.c_str(), options_.tls_key_file.c_str());
   if (!server->is_valid()) {
     char why[256] = "";
     ERR_error_string_n(ERR_get_error(), why, sizeof why);
@@ -253,10 +275,11 @@ absl::Status HttpServer::State::check_access(const Request& request) const {
 
 void HttpServer::State::answer_api(const Request& request, Response& response) {
   response.set_header("Cache-Control", "no-store");
-  const RawParams params(request.params.begin(), request.params.end());
-  const absl::StatusOr<Answer> answer = api_.get(request.path.substr(sizeof kApi - 1), params);
+  const absl::StatusOr<RawParams> params = params_of_target(request.target);
+  if (!params.ok()) return set_error(response, params.status());
+  absl::StatusOr<Answer> answer = api_.get(request.path.substr(sizeof kApi - 1), *params);
   if (!answer.ok()) return set_error(response, answer.status());
-  response.set_content(answer->body, answer->content_type);
+  send_answer(*std::move(answer), request, response);
 }
 
 void HttpServer::State::answer_login(const Request& request, Response& response) {
@@ -266,7 +289,8 @@ void HttpServer::State::answer_login(const Request& request, Response& response)
     return;
   }
   const std::string token = request.get_param_value("token");
-  if (!access_->is_token(token)) return set_error(response, absl::UnauthenticatedError("this is no token of --web-tokens"));
+  if (!access_->is_token(token))
+    return set_error(response, absl::UnauthenticatedError("this is no token of --web-tokens"));
   response.set_header("Set-Cookie", Access::cookie_for(token, tls()));
   response.status = 204;
 }
@@ -287,10 +311,13 @@ void HttpServer::State::answer_metrics(Response& response) {
 
 HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 HttpServer::~HttpServer() = default;
-int HttpServer::port() const { return state_->port(); }
+int HttpServer::port() const {
+  return state_->port();
+}
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::start(HttpOptions options, const StoreReader& reader,
-                                                              const Store& store, prometheus::Registry& registry) {
+                                                              const Store& store,
+                                                              prometheus::Registry& registry) {
   if (!options.now_ns) options.now_ns = [] { return absl::GetCurrentTimeNanos(); };
   absl::StatusOr<std::unique_ptr<Access>> access = Access::open(options.web_tokens_file, options.any_host);
   if (!access.ok()) return access.status();

@@ -22,11 +22,11 @@ namespace siprof::collector {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  int port = 9461;               // 0: one that is free
-  std::string web_tokens_file;   // empty: no tokens
-  std::string tls_cert_file;     // empty: plain HTTP
+  int port = 9461;              // 0: one that is free
+  std::string web_tokens_file;  // empty: no tokens
+  std::string tls_cert_file;    // empty: plain HTTP
   std::string tls_key_file;
-  bool any_host = false;         // without tokens: answer under any Host
+  bool any_host = false;  // without tokens: answer under any Host
   std::size_t threads = 16;
   absl::Duration request_timeout = absl::Seconds(10);
   std::function<std::int64_t()> now_ns;  // unset: the system's clock
@@ -37,7 +37,8 @@ class HttpServer {
   // `reader`, `store` and `registry` outlive the server.
   // Errors: one line that says which option to change.
   static absl::StatusOr<std::unique_ptr<HttpServer>> start(HttpOptions options, const StoreReader& reader,
-                                                           const Store& store, prometheus::Registry& registry);
+                                                           const Store& store,
+                                                           prometheus::Registry& registry);
   ~HttpServer();  // stops: running requests end, new ones are refused
 
   int port() const;

@@ -79,14 +79,17 @@ absl::Status parse_one(const std::string& name, const std::string& value, Params
   return absl::OkStatus();
 }
 
-absl::Status check_name(const RawParams& raw, const std::string& name, std::initializer_list<absl::string_view> known) {
+absl::Status check_name(const RawParams& raw, const std::string& name,
+                        std::initializer_list<absl::string_view> known) {
   if (std::find(known.begin(), known.end(), name) == known.end()) {
-    const std::string list = known.size() == 0 ? "this path takes none" : "known are " + absl::StrJoin(known, ", ");
+    const std::string list =
+        known.size() == 0 ? "this path takes none" : "known are " + absl::StrJoin(known, ", ");
     const std::string shown = is_plain_text(name) && name.size() <= 64 ? absl::StrCat("\"", name, "\" ") : "";
     return absl::InvalidArgumentError(absl::StrCat("unknown parameter ", shown, "(", list, ")"));
   }
   const std::size_t count = raw.count(name);
-  if (name == "match" && count > kMaxMatches) return wrong(name, absl::StrCat("at most ", kMaxMatches, " of them"));
+  if (name == "match" && count > kMaxMatches)
+    return wrong(name, absl::StrCat("at most ", kMaxMatches, " of them"));
   if (name != "match" && count > 1) return wrong(name, "give it once");
   return absl::OkStatus();
 }
@@ -121,9 +124,11 @@ absl::StatusOr<Params> parse_params(const RawParams& raw, std::initializer_list<
   params.selection.kind = std::string(kinds().front().name);
   for (const auto& [name, value] : raw) {
     if (absl::Status status = check_name(raw, name, known); !status.ok()) return status;
-    if (value.size() > kMaxValueBytes) return wrong(name, absl::StrCat("longer than ", kMaxValueBytes, " bytes"));
+    if (value.size() > kMaxValueBytes)
+      return wrong(name, absl::StrCat("longer than ", kMaxValueBytes, " bytes"));
     if (!is_plain_text(value)) return wrong(name, "only UTF-8 text without control characters");
-    if (absl::Status status = parse_one(name, value, params); !status.ok()) return wrong(name, status.message());
+    if (absl::Status status = parse_one(name, value, params); !status.ok())
+      return wrong(name, status.message());
   }
   if (absl::Status status = parse_range(raw, now_ns, params.selection.range); !status.ok()) return status;
   const bool is_query = std::find(known.begin(), known.end(), "kind") != known.end();

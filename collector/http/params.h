@@ -5,19 +5,16 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <map>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "collector/http/query_string.h"
 #include "collector/query/top.h"
 #include "collector/store/reader.h"
 
 namespace siprof::collector {
-
-// Decoded names and values, as the HTTP library gives them.
-using RawParams = std::multimap<std::string, std::string>;
 
 // What of it a path understands; the rest keeps its default.
 struct Params {

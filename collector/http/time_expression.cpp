@@ -66,8 +66,9 @@ absl::StatusOr<std::int64_t> parse_time_ns(const std::string& text, std::int64_t
   std::int64_t ns = 0;
   const bool known = parse_seconds(text, ns) || parse_relative(text, now_ns, ns) || parse_calendar(text, ns);
   if (known && ns >= 0 && ns <= kLatestS * kSecondNs) return ns;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "it is no time: write unix seconds (1700000000), RFC 3339 (2023-11-14T22:13:20Z) or now-15m (s, m, h, d)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("it is no time: write unix seconds (1700000000), RFC 3339 (2023-11-14T22:13:20Z) or "
+                   "now-15m (s, m, h, d)"));
 }
 
 }  // namespace siprof::collector

@@ -40,7 +40,8 @@ class Children {
 
 // The `count` nodes with the largest totals; a parent is at least as large as
 // its children and comes before them, so the choice is a tree.
-std::vector<bool> largest(const NameTree& tree, const std::vector<std::uint32_t>& by_total, std::size_t count) {
+std::vector<bool> largest(const NameTree& tree, const std::vector<std::uint32_t>& by_total,
+                          std::size_t count) {
   std::vector<bool> kept(tree.nodes.size());
   for (std::size_t i = 0; i < count; ++i) kept[by_total[i]] = true;
   return kept;
@@ -101,12 +102,14 @@ class Builder {
   using Indices = absl::flat_hash_map<std::uint32_t, std::uint32_t>;
   static constexpr std::uint32_t kOtherKey = UINT32_MAX;
 
-  static std::uint32_t index(const std::string& text, std::uint32_t key, Indices& known, std::vector<std::string>& out) {
+  static std::uint32_t index(const std::string& text, std::uint32_t key, Indices& known,
+                             std::vector<std::string>& out) {
     const auto [slot, fresh] = known.try_emplace(key, out.size());
     if (fresh) out.push_back(text);
     return slot->second;
   }
-  void push(std::uint32_t name, std::uint32_t file, std::int32_t parent, std::int64_t self, std::int64_t total) {
+  void push(std::uint32_t name, std::uint32_t file, std::int32_t parent, std::int64_t self,
+            std::int64_t total) {
     flame_.name.push_back(name);
     flame_.file.push_back(file);
     flame_.parent.push_back(parent);

@@ -7,15 +7,17 @@ namespace siprof::collector {
 namespace {
 
 constexpr int kGzipWindow = 15 + 16;
-constexpr int kLevel = 6;
 
-Bytef* bytes_of(const char* data) { return reinterpret_cast<Bytef*>(const_cast<char*>(data)); }
+Bytef* bytes_of(const char* data) {
+  return reinterpret_cast<Bytef*>(const_cast<char*>(data));
+}
 
 }  // namespace
 
-std::string gzip(absl::string_view bytes) {
+std::string gzip(absl::string_view bytes, GzipLevel level) {
   z_stream stream{};
-  if (deflateInit2(&stream, kLevel, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) return "";
+  if (deflateInit2(&stream, static_cast<int>(level), Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    return "";
   std::string out(deflateBound(&stream, bytes.size()), '\0');
   stream.next_in = bytes_of(bytes.data());
   stream.avail_in = static_cast<uInt>(bytes.size());

@@ -8,7 +8,9 @@
 
 namespace siprof::collector {
 
-std::string gzip(absl::string_view bytes);
+enum class GzipLevel { kFast = 1, kSmall = 6 };
+
+std::string gzip(absl::string_view bytes, GzipLevel level);
 
 // Of bytes that this program compressed itself, so damage is a bug: empty then.
 std::string gunzip(absl::string_view bytes);

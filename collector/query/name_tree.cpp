@@ -24,7 +24,8 @@ NameTree merge_by_name(const MergedStacks& stacks, std::size_t type) {
     const StackFrame& frame = stacks.frames[stacks.nodes[i].frame];
     const std::int32_t parent =
         stacks.nodes[i].parent < 0 ? 0 : merged[static_cast<std::size_t>(stacks.nodes[i].parent)];
-    const auto [slot, fresh] = children.try_emplace({parent, frame.name}, static_cast<std::int32_t>(tree.nodes.size()));
+    const auto [slot, fresh] =
+        children.try_emplace({parent, frame.name}, static_cast<std::int32_t>(tree.nodes.size()));
     if (fresh) tree.nodes.push_back({parent, frame.name, 0, 0, 0});
     merged[i] = slot->second;
     NameTree::Node& node = tree.nodes[static_cast<std::size_t>(slot->second)];

@@ -33,7 +33,8 @@ class Exporter {
   absl::flat_hash_map<std::string, std::int64_t> texts_;
   // Frames of a location, innermost inlined one first.
   absl::flat_hash_map<std::vector<std::uint32_t>, std::uint64_t> locations_;
-  absl::flat_hash_map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::int64_t>, std::uint64_t> functions_;
+  absl::flat_hash_map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::int64_t>, std::uint64_t>
+      functions_;
 };
 
 std::int64_t Exporter::text(const std::string& text) {
@@ -128,8 +129,8 @@ void Exporter::add_lines(const std::vector<std::uint32_t>& frames, Location* out
 }
 
 std::uint64_t Exporter::function(const StackFrame& frame) {
-  const auto [slot, fresh] = functions_.try_emplace({frame.name, frame.system_name, frame.file, frame.start_line},
-                                                    profile_.function_size() + 1);
+  const auto [slot, fresh] = functions_.try_emplace(
+      {frame.name, frame.system_name, frame.file, frame.start_line}, profile_.function_size() + 1);
   if (!fresh) return slot->second;
   auto* function = profile_.add_function();
   function->set_id(static_cast<std::uint64_t>(profile_.function_size()));
@@ -146,6 +147,8 @@ Profile make_pprof(const MergedStacks& stacks, const std::string& default_type) 
   return Exporter(stacks).make(default_type);
 }
 
-std::string gzip_pprof(const Profile& profile) { return gzip(profile.SerializeAsString()); }
+std::string gzip_pprof(const Profile& profile) {
+  return gzip(profile.SerializeAsString(), GzipLevel::kSmall);
+}
 
 }  // namespace siprof::collector

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 
@@ -22,6 +23,8 @@ const Kind* find_kind(absl::string_view name);
 
 // A level (live heap) is averaged over time and added over processes; all other
 // types are increases and simply add.
-inline bool is_level(absl::string_view type) { return absl::StartsWith(type, "inuse_"); }
+inline bool is_level(absl::string_view type) {
+  return absl::StartsWith(type, "inuse_");
+}
 
 }  // namespace siprof::collector

@@ -97,8 +97,8 @@ struct MergedStacks {
   ValueType period_type;
   std::int64_t period = 0;
   std::uint64_t profiles = 0;
-  std::int64_t first_ns = 0;  // start of the first profile
-  std::int64_t end_ns = 0;    // end of the last
+  std::int64_t first_ns = 0;         // start of the first profile
+  std::int64_t end_ns = 0;           // end of the last
   std::vector<std::string> strings;  // [0] is ""
   std::vector<StackMapping> mappings;
   std::vector<StackFrame> frames;

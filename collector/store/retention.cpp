@@ -18,12 +18,18 @@ constexpr std::int64_t kLongestNs = 100 * kYearNs;
 
 std::int64_t unit_ns(char unit) {
   switch (unit) {
-    case 's': return kSecondNs;
-    case 'm': return 60 * kSecondNs;
-    case 'h': return kHourNs;
-    case 'd': return kDayNs;
-    case 'y': return kYearNs;
-    default: return 0;
+    case 's':
+      return kSecondNs;
+    case 'm':
+      return 60 * kSecondNs;
+    case 'h':
+      return kHourNs;
+    case 'd':
+      return kDayNs;
+    case 'y':
+      return kYearNs;
+    default:
+      return 0;
   }
 }
 
@@ -40,7 +46,8 @@ absl::StatusOr<std::int64_t> parse_duration_ns(absl::string_view text) {
   const std::int64_t unit = text.empty() ? 0 : unit_ns(text.back());
   std::uint32_t count = 0;
   const absl::string_view digits = text.substr(0, text.empty() ? 0 : text.size() - 1);
-  const bool plain = !digits.empty() && std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
+  const bool plain =
+      !digits.empty() && std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
   if (unit == 0 || !plain || !absl::SimpleAtoi(digits, &count) || count > kLongestNs / unit)
     return absl::InvalidArgumentError(
         absl::StrCat("\"", text, "\" is no duration: write a number and s, m, h, d or y, such as 48h"));
@@ -50,7 +57,8 @@ absl::StatusOr<std::int64_t> parse_duration_ns(absl::string_view text) {
 absl::StatusOr<std::vector<Tier>> parse_retention(absl::string_view text) {
   std::vector<Tier> tiers = default_tiers();
   for (absl::string_view part : absl::StrSplit(text, ',')) {
-    const std::pair<absl::string_view, absl::string_view> pair = absl::StrSplit(part, absl::MaxSplits('=', 1));
+    const std::pair<absl::string_view, absl::string_view> pair =
+        absl::StrSplit(part, absl::MaxSplits('=', 1));
     const auto tier = std::ranges::find(tiers, pair.first, &Tier::name);
     if (tier == tiers.end())
       return absl::InvalidArgumentError(

@@ -41,18 +41,20 @@ absl::StatusOr<std::unique_ptr<CatalogWriter>> CatalogWriter::open(const std::st
   auto frames = Numbers<5>::open(db, "frame", {"function_id", "line", "mapping_id", "address", "inlined"});
   auto find_node = db.prepare("SELECT id FROM stack_node WHERE service_id=? AND parent=? AND frame_id=?");
   auto insert_node = db.prepare("INSERT INTO stack_node(service_id,parent,frame_id,id) VALUES(?,?,?,?)");
-  auto last_node = db.prepare("SELECT max(id) FROM stack_node INDEXED BY stack_node_by_id WHERE service_id=?");
+  auto last_node =
+      db.prepare("SELECT max(id) FROM stack_node INDEXED BY stack_node_by_id WHERE service_id=?");
   auto find_setting = db.prepare("SELECT value FROM setting WHERE name=?");
   auto set_setting = db.prepare("INSERT OR REPLACE INTO setting(name,value) VALUES(?,?)");
-  if (absl::Status status = first_error(services, agents, strings, label_sets, series, functions, mappings, frames,
-                                        find_node, insert_node, last_node, find_setting, set_setting);
+  if (absl::Status status = first_error(services, agents, strings, label_sets, series, functions, mappings,
+                                        frames, find_node, insert_node, last_node, find_setting, set_setting);
       !status.ok())
     return status;
   Statements statements{*std::move(find_node), *std::move(insert_node), *std::move(last_node),
                         *std::move(find_setting), *std::move(set_setting)};
-  return std::unique_ptr<CatalogWriter>(new CatalogWriter(
-      std::move(db), *std::move(services), *std::move(agents), *std::move(strings), *std::move(label_sets),
-      *std::move(series), *std::move(functions), *std::move(mappings), *std::move(frames), std::move(statements)));
+  return std::unique_ptr<CatalogWriter>(
+      new CatalogWriter(std::move(db), *std::move(services), *std::move(agents), *std::move(strings),
+                        *std::move(label_sets), *std::move(series), *std::move(functions),
+                        *std::move(mappings), *std::move(frames), std::move(statements)));
 }
 
 CatalogWriter::CatalogWriter(Database db, Texts services, Texts agents, Texts strings, Texts label_sets,
@@ -91,10 +93,12 @@ void CatalogWriter::rollback() {
 }
 
 absl::StatusOr<Id> CatalogWriter::label_set(const std::map<std::string, std::string>& labels) {
-  return label_sets_.id_of(db_, nlohmann::json(labels).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), added_);
+  return label_sets_.id_of(
+      db_, nlohmann::json(labels).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), added_);
 }
 
-absl::StatusOr<Id> CatalogWriter::series(Id service, Id label_set, absl::string_view kind, absl::string_view types) {
+absl::StatusOr<Id> CatalogWriter::series(Id service, Id label_set, absl::string_view kind,
+                                         absl::string_view types) {
   const absl::StatusOr<Id> kind_id = string(kind);
   const absl::StatusOr<Id> types_id = string(types);
   if (absl::Status status = first_error(kind_id, types_id); !status.ok()) return status;

@@ -13,18 +13,23 @@ absl::Status status_of(int code, sqlite3* db, absl::string_view doing) {
   switch (code & 0xff) {
     case SQLITE_OK:
     case SQLITE_DONE:
-    case SQLITE_ROW: return absl::OkStatus();
-    case SQLITE_FULL: return absl::ResourceExhaustedError(message);
+    case SQLITE_ROW:
+      return absl::OkStatus();
+    case SQLITE_FULL:
+      return absl::ResourceExhaustedError(message);
     case SQLITE_IOERR:
       if (os_error != 0) absl::StrAppend(&message, " (", std::strerror(os_error), ")");
       return absl::ResourceExhaustedError(message);
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return absl::DataLossError(message);
+    case SQLITE_NOTADB:
+      return absl::DataLossError(message);
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return absl::UnavailableError(message);
-    default: return absl::InternalError(message);
+    case SQLITE_LOCKED:
+      return absl::UnavailableError(message);
+    default:
+      return absl::InternalError(message);
   }
 }
 
@@ -41,7 +46,8 @@ Statement& Statement::bind(int index, absl::string_view text) {
 }
 
 Statement& Statement::bind_blob(int index, absl::string_view bytes) {
-  sqlite3_bind_blob64(statement_.get(), index, bytes.empty() ? "" : bytes.data(), bytes.size(), SQLITE_STATIC);
+  sqlite3_bind_blob64(statement_.get(), index, bytes.empty() ? "" : bytes.data(), bytes.size(),
+                      SQLITE_STATIC);
   return *this;
 }
 
@@ -60,9 +66,13 @@ absl::StatusOr<bool> Statement::step() {
   return false;
 }
 
-absl::Status Statement::run() { return step().status(); }
+absl::Status Statement::run() {
+  return step().status();
+}
 
-void Statement::reset() { sqlite3_reset(statement_.get()); }
+void Statement::reset() {
+  sqlite3_reset(statement_.get());
+}
 
 absl::string_view Statement::text(int column) const {
   const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_.get(), column));
@@ -78,17 +88,18 @@ absl::StatusOr<Database> Database::open(const std::string& path, Open mode) {
   if (code != SQLITE_OK) return status_of(code, raw, absl::StrCat("opening ", path));
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, /*ms=*/5000);
-  const char* pragmas = mode == Open::kWriter
-                            ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=67108864"
-                            : "PRAGMA query_only=1";
+  const char* pragmas =
+      mode == Open::kWriter
+          ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=67108864"
+          : "PRAGMA query_only=1";
   if (absl::Status status = db.run(pragmas); !status.ok()) return status;
   return db;
 }
 
 absl::StatusOr<Statement> Database::prepare(absl::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v3(db_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
-                                      &statement, nullptr);
+  const int code = sqlite3_prepare_v3(db_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) return status_of(code, db_.get(), absl::StrCat(path_, ": preparing \"", sql, "\""));
   return Statement(db_.get(), statement);
 }
@@ -110,12 +121,14 @@ absl::Status Database::ensure_schema(const char* schema, int version) {
   if (!found.ok()) return found.status();
   if (*found == version) return absl::OkStatus();
   if (*found != 0)
-    return absl::FailedPreconditionError(absl::StrCat(path_, " has layout ", *found, ", this siprof-collector writes ",
-                                                      version, ": use the version that made it, or another --store"));
+    return absl::FailedPreconditionError(absl::StrCat(path_, " has layout ", *found,
+                                                      ", this siprof-collector writes ", version,
+                                                      ": use the version that made it, or another --store"));
   absl::StatusOr<Transaction> transaction = Transaction::begin(*this);
   if (!transaction.ok()) return transaction.status();
   if (absl::Status status = run(schema); !status.ok()) return status;
-  if (absl::Status status = run(absl::StrCat("PRAGMA user_version=", version).c_str()); !status.ok()) return status;
+  if (absl::Status status = run(absl::StrCat("PRAGMA user_version=", version).c_str()); !status.ok())
+    return status;
   return transaction->commit();
 }
 

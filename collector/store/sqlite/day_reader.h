@@ -18,8 +18,8 @@ struct DayProfile {
   std::int64_t agent = 0;
   std::int64_t duration_ns = 0;
   std::int64_t period = 0;
-  std::int64_t total = 0;      // of the type asked for; only for_each_total
-  absl::string_view stacks;    // only for_each_stacks
+  std::int64_t total = 0;    // of the type asked for; only for_each_total
+  absl::string_view stacks;  // only for_each_stacks
 };
 
 struct SeriesRange {

@@ -12,7 +12,8 @@ constexpr char kInsertProfile[] =
 constexpr int kFirstTotal = 8;
 constexpr char kInsertBody[] = "INSERT INTO body(id,stacks,counters) VALUES(?,?,?)";
 constexpr char kWidenRange[] =
-    "INSERT INTO series_range(series_id,first_ns,last_ns) VALUES(?1,?2,?2) ON CONFLICT(series_id) DO UPDATE SET "
+    "INSERT INTO series_range(series_id,first_ns,last_ns) VALUES(?1,?2,?2) ON CONFLICT(series_id) DO UPDATE "
+    "SET "
     "first_ns=min(first_ns,?2), last_ns=max(last_ns,?2) WHERE ?2<first_ns OR ?2>last_ns";
 
 }  // namespace
@@ -62,7 +63,8 @@ absl::StatusOr<Stored> DayWriter::insert(const ProfileRow& row, Id body) {
   if (absl::Status status = profile.run(); !status.ok()) return status;
   if (db_.changes() == 0) return Stored::kDuplicate;
   Statement& bytes = statements_.body;
-  if (absl::Status status = bytes.bind(1, body).bind_blob(2, row.stacks).bind_blob(3, row.counters).run(); !status.ok())
+  if (absl::Status status = bytes.bind(1, body).bind_blob(2, row.stacks).bind_blob(3, row.counters).run();
+      !status.ok())
     return status;
   if (absl::Status status = statements_.range.bind(1, row.series).bind(2, row.start_ns).run(); !status.ok())
     return status;

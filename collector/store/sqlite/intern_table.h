@@ -7,12 +7,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include "absl/strings/string_view.h"
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "collector/store/sqlite/database.h"
 
 namespace siprof::collector::sqlite {
@@ -30,8 +30,8 @@ class InternTable {
     auto find = db.prepare(
         absl::StrCat("SELECT id FROM ", table, " WHERE ", absl::StrJoin(columns, " AND ", equals)));
     if (!find.ok()) return find.status();
-    auto insert = db.prepare(absl::StrCat("INSERT INTO ", table, "(", absl::StrJoin(columns, ","), ") VALUES(",
-                                          absl::StrJoin(columns, ",", mark), ")"));
+    auto insert = db.prepare(absl::StrCat("INSERT INTO ", table, "(", absl::StrJoin(columns, ","),
+                                          ") VALUES(", absl::StrJoin(columns, ",", mark), ")"));
     if (!insert.ok()) return insert.status();
     return InternTable(*std::move(find), *std::move(insert));
   }
@@ -74,7 +74,9 @@ class InternTable {
   }
   static std::size_t bytes_of(absl::string_view key) { return key.size(); }
   template <std::size_t N>
-  static std::size_t bytes_of(const std::array<Id, N>&) { return 0; }
+  static std::size_t bytes_of(const std::array<Id, N>&) {
+    return 0;
+  }
 
   Statement find_;
   Statement insert_;

@@ -52,7 +52,8 @@ class LevelSteps {
 
   void add_to(std::map<std::string, std::map<std::int64_t, std::int64_t>>& points) const {
     for (const auto& [key, level] : levels_)
-      points[std::get<0>(key)][std::get<1>(key)] += std::llround(level.sum / static_cast<double>(level.windows));
+      points[std::get<0>(key)][std::get<1>(key)] +=
+          std::llround(level.sum / static_cast<double>(level.windows));
   }
 
  private:

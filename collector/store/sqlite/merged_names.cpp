@@ -27,7 +27,9 @@ std::uint32_t MergedNames::text(const std::string& text) {
   return slot->second;
 }
 
-std::uint32_t MergedNames::string(std::int64_t id) { return text(at(view_.strings(), id)); }
+std::uint32_t MergedNames::string(std::int64_t id) {
+  return text(at(view_.strings(), id));
+}
 
 std::uint32_t MergedNames::mapping(std::int64_t id) {
   if (id == 0) return 0;

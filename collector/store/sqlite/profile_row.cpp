@@ -146,7 +146,8 @@ absl::StatusOr<StackValues> ProfileReader::stacks() {
       values_.resize(values_.size() + static_cast<std::size_t>(types));
     }
     for (int t = 0; t < types; ++t) {
-      std::int64_t& sum = values_[slot->second * static_cast<std::size_t>(types) + static_cast<std::size_t>(t)];
+      std::int64_t& sum =
+          values_[slot->second * static_cast<std::size_t>(types) + static_cast<std::size_t>(t)];
       sum = saturating_add(sum, sample.value(t));
     }
   }
@@ -192,7 +193,8 @@ std::vector<std::int64_t> totals_of(const StackValues& stacks) {
   return totals;
 }
 
-absl::Status set_identity(const IncomingProfile& incoming, CatalogWriter& catalog, Id service, ProfileRow& row) {
+absl::Status set_identity(const IncomingProfile& incoming, CatalogWriter& catalog, Id service,
+                          ProfileRow& row) {
   const absl::StatusOr<Id> labels = catalog.label_set(incoming.attributes);
   if (!labels.ok()) return labels.status();
   const absl::StatusOr<Id> series =
@@ -216,10 +218,12 @@ std::string types_key(const Profile& profile) {
     return absl::StrCat(text_at(profile, type.type()), "/", text_at(profile, type.unit()));
   };
   const auto append = [&](std::string* out, const auto& type) { absl::StrAppend(out, type_and_unit(type)); };
-  return absl::StrCat(absl::StrJoin(profile.sample_type(), ",", append), ";", type_and_unit(profile.period_type()));
+  return absl::StrCat(absl::StrJoin(profile.sample_type(), ",", append), ";",
+                      type_and_unit(profile.period_type()));
 }
 
-absl::StatusOr<ProfileRow> make_row(const IncomingProfile& incoming, CatalogWriter& catalog, StackEncoder& encoder) {
+absl::StatusOr<ProfileRow> make_row(const IncomingProfile& incoming, CatalogWriter& catalog,
+                                    StackEncoder& encoder) {
   const int types = incoming.profile.sample_type_size();
   if (types == 0 || types > kMaxTypes)
     return broken(absl::StrCat("it has ", types, " sample types, 1 to ", kMaxTypes, " are stored"));

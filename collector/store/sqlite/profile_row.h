@@ -34,6 +34,7 @@ std::string types_key(const perftools::profiles::Profile& profile);
 
 // Errors: INVALID_ARGUMENT (more than kMaxTypes types, an index out of range, a
 // negative value), and those of the catalogue.
-absl::StatusOr<ProfileRow> make_row(const IncomingProfile& incoming, CatalogWriter& catalog, StackEncoder& encoder);
+absl::StatusOr<ProfileRow> make_row(const IncomingProfile& incoming, CatalogWriter& catalog,
+                                    StackEncoder& encoder);
 
 }  // namespace siprof::collector::sqlite

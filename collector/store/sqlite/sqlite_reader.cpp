@@ -91,7 +91,8 @@ absl::StatusOr<std::vector<ServiceInfo>> SqliteReader::services() const {
   std::map<std::string, std::map<std::string, std::vector<ValueType>>> types;
   absl::Status status = walk_ranges({}, [&](const CatalogView::Series& series, SeriesRange at) {
     const std::string& name = view_->services()[static_cast<std::size_t>(series.service)];
-    ServiceInfo& info = by_name.try_emplace(name, ServiceInfo{name, at.first_ns, at.last_ns, {}, {}, {}}).first->second;
+    ServiceInfo& info =
+        by_name.try_emplace(name, ServiceInfo{name, at.first_ns, at.last_ns, {}, {}, {}}).first->second;
     info.first_ns = std::min(info.first_ns, at.first_ns);
     info.last_ns = std::max(info.last_ns, at.last_ns);
     const auto keep = [&series](const char* label, std::set<std::string>& values) {
@@ -133,8 +134,9 @@ absl::StatusOr<SqliteReader::Chosen> SqliteReader::choose(const Selection& selec
   return chosen;
 }
 
-absl::Status SqliteReader::walk(const Chosen& chosen, const Selection& selection,
-                                const std::function<absl::Status(DayReader&, const CatalogView::Series&)>& visit) const {
+absl::Status SqliteReader::walk(
+    const Chosen& chosen, const Selection& selection,
+    const std::function<absl::Status(DayReader&, const CatalogView::Series&)>& visit) const {
   const TimeRange range = selection.range;
   const absl::StatusOr<std::vector<DayPath>> days = this->days(range);
   if (!days.ok()) return days.status();
@@ -213,7 +215,8 @@ absl::StatusOr<MergedStacks> SqliteReader::stacks(const Selection& selection, co
     for (const ValueType& t : types) columns.push_back(column_of(series, t.type));
     facts.period_type = series.period_type;
     return day.for_each_stacks(series.id, selection.range, [&](const DayProfile& profile) {
-      if (absl::Status added = merger.add(profile.stacks, columns, windows.of(series.id, profile.agent)); !added.ok())
+      if (absl::Status added = merger.add(profile.stacks, columns, windows.of(series.id, profile.agent));
+          !added.ok())
         return added;
       if (facts.profiles++ == 0 || profile.start_ns < facts.first_ns) facts.first_ns = profile.start_ns;
       facts.end_ns = std::max(facts.end_ns, profile.start_ns + profile.duration_ns);

@@ -25,8 +25,8 @@ class SqliteReader final : public StoreReader {
   absl::StatusOr<std::vector<ServiceInfo>> services() const override;
   absl::StatusOr<std::map<std::string, std::set<std::string>>> labels(const std::string& service,
                                                                       TimeRange range) const override;
-  absl::StatusOr<SeriesTotals> totals(const Selection& selection, const std::string& type, std::int64_t step_ns,
-                                      const std::string& by) const override;
+  absl::StatusOr<SeriesTotals> totals(const Selection& selection, const std::string& type,
+                                      std::int64_t step_ns, const std::string& by) const override;
   absl::StatusOr<MergedStacks> stacks(const Selection& selection, const std::string& type) const override;
 
  private:
@@ -41,7 +41,8 @@ class SqliteReader final : public StoreReader {
   absl::Status walk(const Chosen& chosen, const Selection& selection,
                     const std::function<absl::Status(DayReader&, const CatalogView::Series&)>& visit) const;
   // All series and ranges of all days in `range`.
-  absl::Status walk_ranges(TimeRange range, const std::function<void(const CatalogView::Series&, SeriesRange)>& visit) const;
+  absl::Status walk_ranges(TimeRange range,
+                           const std::function<void(const CatalogView::Series&, SeriesRange)>& visit) const;
   absl::StatusOr<Chosen> choose(const Selection& selection) const;
 
   const Layout layout_;

@@ -17,7 +17,9 @@ constexpr std::int64_t kMaxAheadNs = 3'600'000'000'000;
 constexpr char kFloorDay[] = "floor_day";
 
 // An error of the engine, as against one of the profile.
-bool of_engine(const absl::Status& status) { return !status.ok() && !absl::IsInvalidArgument(status); }
+bool of_engine(const absl::Status& status) {
+  return !status.ok() && !absl::IsInvalidArgument(status);
+}
 
 }  // namespace
 
@@ -92,9 +94,11 @@ absl::Status SqliteStore::make_rows(std::span<const IncomingProfile> batch, Resu
 absl::Status SqliteStore::check_time(const IncomingProfile& profile) const {
   const std::int64_t now = options_.now_ns();
   if (profile.start_unix_ns > now + kMaxAheadNs)
-    return absl::InvalidArgumentError("the profile starts in the future: check the clocks of agent and collector");
+    return absl::InvalidArgumentError(
+        "the profile starts in the future: check the clocks of agent and collector");
   if (profile.start_unix_ns < now - finest().keep_ns || day_of(profile.start_unix_ns) < floor_day_)
-    return absl::OutOfRangeError("the profile is older than what the store keeps (--retention, --store-bytes)");
+    return absl::OutOfRangeError(
+        "the profile is older than what the store keeps (--retention, --store-bytes)");
   return absl::OkStatus();
 }
 

@@ -50,7 +50,8 @@ class SqliteStore final : public Store {
   // Rows of a batch, by position in it.
   using Rows = std::map<std::size_t, ProfileRow>;
 
-  SqliteStore(StoreOptions options, StoreLock lock, std::unique_ptr<CatalogWriter> catalog, std::int64_t floor_day);
+  SqliteStore(StoreOptions options, StoreLock lock, std::unique_ptr<CatalogWriter> catalog,
+              std::int64_t floor_day);
   const Tier& finest() const { return options_.tiers.front(); }
   absl::Status check_time(const IncomingProfile& profile) const;
   absl::Status make_rows(std::span<const IncomingProfile> batch, Results& results, Rows& rows);

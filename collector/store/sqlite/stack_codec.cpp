@@ -44,14 +44,17 @@ class VarintReader {
   bool ok_ = true;
 };
 
-absl::Status damaged() { return absl::DataLossError("a stored profile is damaged"); }
+absl::Status damaged() {
+  return absl::DataLossError("a stored profile is damaged");
+}
 
 absl::Status parse(absl::string_view raw, StackValues& out) {
   VarintReader reader(raw);
   const std::uint64_t count = reader.next();
   const std::uint64_t types = reader.next();
   // Every id and value takes a byte at least.
-  if (!reader.ok() || types == 0 || types > 64 || count > reader.left() || count * (types + 1) > reader.left())
+  if (!reader.ok() || types == 0 || types > 64 || count > reader.left() ||
+      count * (types + 1) > reader.left())
     return damaged();
   out.types = static_cast<int>(types);
   out.ids.resize(count);
@@ -91,7 +94,8 @@ absl::Status StackDecoder::decode(absl::string_view bytes, StackValues& out) {
   const unsigned long long size = ZSTD_getFrameContentSize(rest.data(), rest.size());
   if (size > kMaxRawBytes) return damaged();  // also the two error values
   raw_.resize(size);
-  const std::size_t got = ZSTD_decompressDCtx(context_.get(), raw_.data(), raw_.size(), rest.data(), rest.size());
+  const std::size_t got =
+      ZSTD_decompressDCtx(context_.get(), raw_.data(), raw_.size(), rest.data(), rest.size());
   if (ZSTD_isError(got) || got != size) return damaged();
   return parse(raw_, out);
 }

@@ -21,7 +21,8 @@ absl::Status StackMerger::grow(std::size_t needed) {
     nodes_ = *count;
     if (needed <= nodes_) break;
   }
-  if (needed > nodes_) return absl::DataLossError("a stored profile names a stack that isn't in the catalogue");
+  if (needed > nodes_)
+    return absl::DataLossError("a stored profile names a stack that isn't in the catalogue");
   for (Column& column : columns_) {
     if (column.level)
       column.means.resize(nodes_);
@@ -31,7 +32,8 @@ absl::Status StackMerger::grow(std::size_t needed) {
   return absl::OkStatus();
 }
 
-absl::Status StackMerger::add(absl::string_view stacks, const std::vector<int>& columns, std::int64_t windows) {
+absl::Status StackMerger::add(absl::string_view stacks, const std::vector<int>& columns,
+                              std::int64_t windows) {
   if (absl::Status status = decoder_.decode(stacks, decoded_); !status.ok()) return status;
   const std::size_t count = decoded_.ids.size();
   if (count == 0) return absl::OkStatus();
