@@ -21,7 +21,7 @@ function tree(): FlameGraph {
 }
 
 function picture(zoom: number): Picture {
-  return { layout: buildLayout(tree()), zoom, width: 1000, height: 200, scrollTop: 0, colors: flameColors.light, fills: [], matched: null };
+  return { layout: buildLayout(tree()), zoom, width: 1000, height: 200, scrollTop: 0, ratio: 1, colors: flameColors.light, fills: [], matched: null };
 }
 
 test('children start where their parent does, one after the other', () => {

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { flame, labels, noise, nowS, services, top, treeOf, units } from './fake_data.mjs';
 
 const known = {
@@ -88,7 +89,8 @@ export async function startServer(manifestPath) {
     self.requests.push(url.pathname + url.search);
     const asset = assets.find(({ path }) => path === url.pathname);
     if (asset) {
-      return response.writeHead(200, { 'Content-Type': asset.type, 'Content-Security-Policy': policy, 'X-Content-Type-Options': 'nosniff' })
+      return response.writeHead(200, { 'Content-Type': asset.type, 'Content-Security-Policy': policy, 'X-Content-Type-Options': 'nosniff',
+        'Cache-Control': asset.immutable ? 'public, max-age=31536000, immutable' : 'no-cache' })
         .end(readFileSync(join(dist, asset.file)));
     }
     try {
@@ -96,8 +98,10 @@ export async function startServer(manifestPath) {
         if (new URLSearchParams(body).get('token') !== self.token) throw new Refusal(401, 'unauthenticated', 'unknown token');
         return response.writeHead(204, { 'Set-Cookie': `siprof_token=${self.token}; HttpOnly; SameSite=Strict` }).end();
       }
-      if (self.token && !request.headers.cookie?.includes(`siprof_token=${self.token}`)) throw new Refusal(401, 'unauthenticated', 'send a token');
+      const known = request.headers.cookie?.includes(`siprof_token=${self.token}`) || request.headers.authorization === `Bearer ${self.token}`;
+      if (self.token && !known) throw new Refusal(401, 'unauthenticated', 'send a token');
       if (!url.pathname.startsWith('/api/v1/')) throw new Refusal(404, 'not_found', 'no such path');
+      if (url.pathname === '/api/v1/profile') return response.writeHead(200, { 'Content-Type': 'application/octet-stream' }).end(gzipSync('a profile'));
       return json(response, 200, answer(decodeURIComponent(url.pathname.slice(8)), url.searchParams, self.mode));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;

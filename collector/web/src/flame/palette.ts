@@ -15,7 +15,6 @@ export interface FlameColors {
   matchText: string;
   dimmed: string; // while searching: what doesn't match
   dimmedText: string;
-  outline: string;
 }
 
 export const flameColors: Record<Theme, FlameColors> = {
@@ -26,7 +25,7 @@ export const flameColors: Record<Theme, FlameColors> = {
       '#8dd2d6', '#9cddf0', '#98ccec', '#b2d4ff', '#b4c2f2', '#d0cafd', '#d1b9e8', '#e6c4e6', '#e0b6cd', '#f3c2ce',
     ],
     other: '#d5d9e0', otherText: '#3d4552', root: '#dfe3ea', text: '#1b202a', match: '#ffb224', matchText: '#251a00',
-    dimmed: '#eceef2', dimmedText: '#5a6372', outline: '#1b202a',
+    dimmed: '#eceef2', dimmedText: '#5a6372',
   },
   dark: {
     background: '#12151b',
@@ -35,7 +34,7 @@ export const flameColors: Record<Theme, FlameColors> = {
       '#266266', '#1a5261', '#335d76', '#324c6b', '#4c567b', '#4a446a', '#624f73', '#59405a', '#6d4c5f', '#623e48',
     ],
     other: '#3a414d', otherText: '#d3d9e2', root: '#2d333e', text: '#f1f3f7', match: '#f5a524', matchText: '#1f1500',
-    dimmed: '#20252e', dimmedText: '#98a2b3', outline: '#ffffff',
+    dimmed: '#20252e', dimmedText: '#98a2b3',
   },
 };
 
