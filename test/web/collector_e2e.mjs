@@ -34,18 +34,28 @@ before(async () => {
   assert.ok(services.length > 0, 'the collector has no service');
   const latest = services.reduce((a, b) => (b.last > a.last ? b : a));
   const kind = latest.kinds.find((one) => one.kind === 'cpu') ?? latest.kinds[0];
-  selection = { service: latest.service, kind: kind.kind, type: kind.default_type, from: String(Math.floor(latest.last) - 900), to: String(Math.ceil(latest.last) + 10) };
+  selection = {
+    service: latest.service,
+    kind: kind.kind,
+    type: kind.default_type,
+    from: String(Math.floor(latest.last) - 900),
+    to: String(Math.ceil(latest.last) + 10),
+  };
   browser = await openBrowser();
   page = await browser.context.newPage();
-  page.on('console', (message) => { if (message.type() === 'error' && !/status of 401/.test(message.text())) troubles.push(message.text()); });
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/status of 401/.test(message.text())) troubles.push(message.text());
+  });
   page.on('pageerror', (error) => troubles.push(String(error.stack)));
-  page.on('request', (request) => { if (!request.url().startsWith(address)) troubles.push(`request to ${request.url()}`); });
+  page.on('request', (request) => {
+    if (!request.url().startsWith(address)) troubles.push(`request to ${request.url()}`);
+  });
 });
 after(() => browser?.close());
 
 async function open(query) {
   await page.goto(`${address}/?${new URLSearchParams(query)}`);
-  if (token && await page.waitForSelector('input[type=password]', { timeout: 3000 }).catch(() => null)) {
+  if (token && (await page.waitForSelector('input[type=password]', { timeout: 3000 }).catch(() => null))) {
     await page.fill('input[type=password]', token);
     await page.click('.login button');
   }
@@ -65,7 +75,9 @@ test('the total, the table and the matched share are the API’s', async () => {
   const top = await ask('top', { ...selection, limit: '1000', sort: 'self' });
   await open(selection);
   await page.waitForSelector('.function');
-  const shown = await page.locator('.function').evaluateAll((all) => all.slice(0, 5).map((one) => one.title.split('\n')[0]));
+  const shown = await page
+    .locator('.function')
+    .evaluateAll((all) => all.slice(0, 5).map((one) => one.title.split('\n')[0]));
   const shares = new Map(top.functions.map((one) => [one.name, one.self]));
   shown.forEach((name, at) => assert.equal(shares.get(name), top.functions[at].self, name));
   await page.click('.function >> nth=0');
@@ -89,7 +101,10 @@ test('a dragged range, a zoom and a search are in the URL, and a reload shows th
   await page.waitForSelector('.breadcrumb:not([hidden])');
   await page.fill('.search-field', 'a');
   await page.waitForSelector('.badge:not([hidden])');
-  const read = () => page.evaluate(() => ['.crumb.current', '.badge', '.summary', '.top-table'].map((one) => document.querySelector(one).textContent));
+  const read = () =>
+    page.evaluate(() =>
+      ['.crumb.current', '.badge', '.summary', '.top-table'].map((one) => document.querySelector(one).textContent),
+    );
   const before = await read();
   assert.ok(params(page).get('zoom'));
   await page.reload();

@@ -7,22 +7,26 @@ setUp();
 const query = '?service=checkout-api&from=1700000000&to=1700003600';
 const same = 'service=checkout-api&kind=cpu&type=cpu&from=1700000000&to=1700003600';
 
-pageTest('a click zooms to the function under the pointer; breadcrumb and Escape lead back', { query }, async (page) => {
-  await painted(page);
-  const graph = await askFlame(page, same);
-  const target = await boxOf(page, graph, 'shop.views.search');
-  await page.mouse.click(target.x, target.y);
-  await page.waitForSelector('.breadcrumb:not([hidden])');
-  assert.equal(await page.textContent('.crumb.current'), 'search');
-  assert.ok(params(page).get('zoom'));
-  await page.click('.crumb >> nth=-2');
-  await page.waitForFunction(() => document.querySelector('.crumb.current').textContent === 'full_dispatch_request');
-  await page.keyboard.press('Escape');
-  await page.waitForSelector('.breadcrumb', { state: 'hidden' });
-  assert.equal(params(page).get('zoom'), null);
-  await page.goBack();
-  await page.waitForSelector('.breadcrumb:not([hidden])');
-});
+pageTest(
+  'a click zooms to the function under the pointer; breadcrumb and Escape lead back',
+  { query },
+  async (page) => {
+    await painted(page);
+    const graph = await askFlame(page, same);
+    const target = await boxOf(page, graph, 'shop.views.search');
+    await page.mouse.click(target.x, target.y);
+    await page.waitForSelector('.breadcrumb:not([hidden])');
+    assert.equal(await page.textContent('.crumb.current'), 'search');
+    assert.ok(params(page).get('zoom'));
+    await page.click('.crumb >> nth=-2');
+    await page.waitForFunction(() => document.querySelector('.crumb.current').textContent === 'full_dispatch_request');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('.breadcrumb', { state: 'hidden' });
+    assert.equal(params(page).get('zoom'), null);
+    await page.goBack();
+    await page.waitForSelector('.breadcrumb:not([hidden])');
+  },
+);
 
 pageTest('zoomed, a function fills the width and its callers are faded', { query }, async (page) => {
   await painted(page);
@@ -42,53 +46,61 @@ pageTest('zoomed, a function fills the width and its callers are faded', { query
   assert.notEqual(await pixel(page, faded), before);
 });
 
-pageTest('the tooltip tells the full name, the file, self and total of total and of zoomed', { query }, async (page) => {
-  await painted(page);
-  const graph = await askFlame(page, same);
-  const at = graph.nodes.name.findIndex((name) => graph.names[name] === 'shop.views.checkout');
-  const zoomAt = graph.nodes.name.findIndex((name) => graph.names[name] === 'flask.app.Flask.wsgi_app');
-  const way = await boxOf(page, graph, 'flask.app.Flask.wsgi_app');
-  await page.mouse.click(way.x, way.y);
-  await page.waitForSelector('.breadcrumb:not([hidden])');
-  const spot = await boxOf(page, graph, 'shop.views.checkout', 'flask.app.Flask.wsgi_app');
-  await page.mouse.move(spot.x, spot.y);
-  const text = await page.textContent('.tooltip');
-  const share = (part, whole) => `${((100 * part) / whole).toFixed(1)} %`;
-  assert.match(text, /shop\.views\.checkout/);
-  assert.match(text, /\/srv\/shop\/views\.py/);
-  for (const value of [graph.nodes.self[at], graph.nodes.total[at]]) {
-    assert.ok(text.includes(share(value, graph.total)), text);
-    assert.ok(text.includes(share(value, graph.nodes.total[zoomAt])), text);
-  }
-});
+pageTest(
+  'the tooltip tells the full name, the file, self and total of total and of zoomed',
+  { query },
+  async (page) => {
+    await painted(page);
+    const graph = await askFlame(page, same);
+    const at = graph.nodes.name.findIndex((name) => graph.names[name] === 'shop.views.checkout');
+    const zoomAt = graph.nodes.name.findIndex((name) => graph.names[name] === 'flask.app.Flask.wsgi_app');
+    const way = await boxOf(page, graph, 'flask.app.Flask.wsgi_app');
+    await page.mouse.click(way.x, way.y);
+    await page.waitForSelector('.breadcrumb:not([hidden])');
+    const spot = await boxOf(page, graph, 'shop.views.checkout', 'flask.app.Flask.wsgi_app');
+    await page.mouse.move(spot.x, spot.y);
+    const text = await page.textContent('.tooltip');
+    const share = (part, whole) => `${((100 * part) / whole).toFixed(1)} %`;
+    assert.match(text, /shop\.views\.checkout/);
+    assert.match(text, /\/srv\/shop\/views\.py/);
+    for (const value of [graph.nodes.self[at], graph.nodes.total[at]]) {
+      assert.ok(text.includes(share(value, graph.total)), text);
+      assert.ok(text.includes(share(value, graph.nodes.total[zoomAt])), text);
+    }
+  },
+);
 
-pageTest('a search tells the matched share, marks the boxes, filters the table, and N goes on', { query }, async (page) => {
-  await painted(page);
-  const graph = await askFlame(page, same);
-  await page.keyboard.press('/');
-  await page.keyboard.type('SQL');
-  await page.waitForSelector('.badge:not([hidden])');
-  const { nodes, names } = graph;
-  const inside = [];
-  let matched = 0;
-  for (let node = 1; node < nodes.name.length; ++node) {
-    const own = names[nodes.name[node]].toLowerCase().includes('sql');
-    inside[node] = inside[nodes.parent[node]] || own;
-    if (own && !inside[nodes.parent[node]]) matched += nodes.total[node];
-  }
-  assert.equal(await page.textContent('.badge'), `matched ${((100 * matched) / graph.total).toFixed(1)} %`);
-  const rows = await page.locator('.function').allTextContents();
-  assert.ok(rows.length > 1 && rows.every((name) => name.toLowerCase().includes('sql')), rows.join());
-  const spot = await boxOf(page, graph, 'sqlalchemy.engine.base.Connection.execute');
-  assert.equal(await pixel(page, { x: spot.x, y: spot.y - 8 }), '#ffb224');
-  await page.keyboard.press('Enter');
-  assert.match(await page.getAttribute('.badge', 'title'), /^1 of/);
-  await page.locator('.search-field').blur();
-  await page.keyboard.press('n');
-  assert.match(await page.getAttribute('.badge', 'title'), /^2 of/);
-  await page.keyboard.press('N');
-  assert.match(await page.getAttribute('.badge', 'title'), /^1 of/);
-});
+pageTest(
+  'a search tells the matched share, marks the boxes, filters the table, and N goes on',
+  { query },
+  async (page) => {
+    await painted(page);
+    const graph = await askFlame(page, same);
+    await page.keyboard.press('/');
+    await page.keyboard.type('SQL');
+    await page.waitForSelector('.badge:not([hidden])');
+    const { nodes, names } = graph;
+    const inside = [];
+    let matched = 0;
+    for (let node = 1; node < nodes.name.length; ++node) {
+      const own = names[nodes.name[node]].toLowerCase().includes('sql');
+      inside[node] = inside[nodes.parent[node]] || own;
+      if (own && !inside[nodes.parent[node]]) matched += nodes.total[node];
+    }
+    assert.equal(await page.textContent('.badge'), `matched ${((100 * matched) / graph.total).toFixed(1)} %`);
+    const rows = await page.locator('.function').allTextContents();
+    assert.ok(rows.length > 1 && rows.every((name) => name.toLowerCase().includes('sql')), rows.join());
+    const spot = await boxOf(page, graph, 'sqlalchemy.engine.base.Connection.execute');
+    assert.equal(await pixel(page, { x: spot.x, y: spot.y - 8 }), '#ffb224');
+    await page.keyboard.press('Enter');
+    assert.match(await page.getAttribute('.badge', 'title'), /^1 of/);
+    await page.locator('.search-field').blur();
+    await page.keyboard.press('n');
+    assert.match(await page.getAttribute('.badge', 'title'), /^2 of/);
+    await page.keyboard.press('N');
+    assert.match(await page.getAttribute('.badge', 'title'), /^1 of/);
+  },
+);
 
 pageTest('a regular expression works, and a broken one says what is wrong', { query }, async (page) => {
   await painted(page);
@@ -112,7 +124,10 @@ pageTest('a click on a row shows that very function in the flame graph, another 
   assert.equal(params(page).get('q'), '"markupsafe.escape"');
   assert.equal(await page.locator('.function').count(), before);
   const at = graph.nodes.name.findIndex((name) => graph.names[name] === 'markupsafe.escape');
-  assert.equal(await page.textContent('.badge'), `matched ${((100 * graph.nodes.total[at]) / graph.total).toFixed(1)} %`);
+  assert.equal(
+    await page.textContent('.badge'),
+    `matched ${((100 * graph.nodes.total[at]) / graph.total).toFixed(1)} %`,
+  );
   await page.click('tr.chosen .function');
   await page.waitForSelector('.badge', { state: 'hidden' });
 });
@@ -136,7 +151,8 @@ pageTest('the table sorts by every column', { query: `${query}&view=top` }, asyn
 pageTest('the keyboard walks the graph, zooms and lists its keys', { query }, async (page) => {
   await painted(page);
   await page.keyboard.press('f');
-  for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowRight']) await page.keyboard.press(key);
+  for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowRight'])
+    await page.keyboard.press(key);
   assert.match(await page.textContent('.flame [aria-live]'), /^shop\.views\.search: total .* %; self/);
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => document.querySelector('.crumb.current')?.textContent === 'search');
@@ -151,7 +167,10 @@ pageTest('the keyboard walks the graph, zooms and lists its keys', { query }, as
 function repaint(page, rounds) {
   return page.evaluate(async (count) => {
     const canvas = document.querySelector('.flame-canvas');
-    const frame = () => new Promise((resolve) => { requestAnimationFrame(resolve); });
+    const frame = () =>
+      new Promise((resolve) => {
+        requestAnimationFrame(resolve);
+      });
     let painted = 0;
     for (let round = 0; round < count; ++round) {
       const before = canvas.dataset.drawMs;
@@ -164,31 +183,43 @@ function repaint(page, rounds) {
   }, rounds);
 }
 
-pageTest('50 000 boxes, all of them in sight, are repainted within 50 ms', {
-  query: `${query}&view=flame`, mode: 'huge', prepare: (page) => page.setViewportSize({ width: 1440, height: 1500 }),
-}, async (page) => {
-  await painted(page);
-  assert.equal(await page.getAttribute('.flame-canvas', 'data-nodes'), '50000');
-  const boxes = Number(await page.getAttribute('.flame-canvas', 'data-boxes'));
-  assert.ok(boxes > 49_000, `only ${boxes} boxes are in sight`);
-  // The page's CPU time rather than the clock: other tests may share the machine.
-  const session = await page.context().newCDPSession(page);
-  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
-  const spentS = async () => (await session.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration').value;
-  const rounds = 20;
-  const before = await spentS();
-  const repaints = await repaint(page, rounds);
-  const each = ((await spentS()) - before) * 1000 / rounds;
-  console.log(`# ${boxes} boxes in ${each.toFixed(1)} ms, layout, script and raster together`);
-  assert.ok(repaints >= rounds - 1, `${repaints} repaints`);
-  assert.ok(each > 1, 'the measurement measures nothing');
-  assert.ok(each <= 50, `${each} ms`);
-});
+pageTest(
+  '50 000 boxes, all of them in sight, are repainted within 50 ms',
+  {
+    query: `${query}&view=flame`,
+    mode: 'huge',
+    prepare: (page) => page.setViewportSize({ width: 1440, height: 1500 }),
+  },
+  async (page) => {
+    await painted(page);
+    assert.equal(await page.getAttribute('.flame-canvas', 'data-nodes'), '50000');
+    const boxes = Number(await page.getAttribute('.flame-canvas', 'data-boxes'));
+    assert.ok(boxes > 49_000, `only ${boxes} boxes are in sight`);
+    // The page's CPU time rather than the clock: other tests may share the machine.
+    const session = await page.context().newCDPSession(page);
+    await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+    const spentS = async () =>
+      (await session.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration').value;
+    const rounds = 20;
+    const before = await spentS();
+    const repaints = await repaint(page, rounds);
+    const each = (((await spentS()) - before) * 1000) / rounds;
+    console.log(`# ${boxes} boxes in ${each.toFixed(1)} ms, layout, script and raster together`);
+    assert.ok(repaints >= rounds - 1, `${repaints} repaints`);
+    assert.ok(each > 1, 'the measurement measures nothing');
+    assert.ok(each <= 50, `${each} ms`);
+  },
+);
 
 pageTest('the canvas has the screen’s own resolution', { query }, async (page) => {
   await painted(page);
   const session = await page.context().newCDPSession(page);
-  await session.send('Emulation.setDeviceMetricsOverride', { width: 1200, height: 800, deviceScaleFactor: 2, mobile: false });
+  await session.send('Emulation.setDeviceMetricsOverride', {
+    width: 1200,
+    height: 800,
+    deviceScaleFactor: 2,
+    mobile: false,
+  });
   await page.waitForFunction(() => {
     const canvas = document.querySelector('.flame-canvas');
     return devicePixelRatio === 2 && Math.abs(canvas.width - 2 * canvas.clientWidth) <= 1;

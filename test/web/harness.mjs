@@ -24,14 +24,22 @@ export function setUp() {
 }
 
 // `expected` matches what the test provokes on the console; everything else there fails it.
-export function pageTest(name, { query = '', mode = 'normal', token = '', expected = /^$/, prepare = async () => {} }, body) {
+export function pageTest(
+  name,
+  { query = '', mode = 'normal', token = '', expected = /^$/, prepare = async () => {} },
+  body,
+) {
   test(name, async () => {
     Object.assign(server, { mode, token, delayMs: 0, requests: [] });
     const page = await browser.context.newPage();
     const troubles = [];
-    page.on('console', (message) => { if (message.type() === 'error' && !expected.test(message.text())) troubles.push(message.text()); });
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !expected.test(message.text())) troubles.push(message.text());
+    });
     page.on('pageerror', (error) => troubles.push(String(error.stack)));
-    page.on('request', (request) => { if (!request.url().startsWith(server.url)) troubles.push(`request to ${request.url()}`); });
+    page.on('request', (request) => {
+      if (!request.url().startsWith(server.url)) troubles.push(`request to ${request.url()}`);
+    });
     page.setDefaultTimeout(15_000);
     try {
       await browser.context.clearCookies();
@@ -53,7 +61,10 @@ export function painted(page) {
 }
 
 export async function askFlame(page, search = '') {
-  return page.evaluate(async (query) => (await fetch(`api/v1/flame?${query}`)).json(), search || 'service=checkout-api&kind=cpu&type=cpu');
+  return page.evaluate(
+    async (query) => (await fetch(`api/v1/flame?${query}`)).json(),
+    search || 'service=checkout-api&kind=cpu&type=cpu',
+  );
 }
 
 // Where a function's first box is, worked out from the answer alone: {x, y} of its middle in the window.
@@ -78,13 +89,16 @@ export async function boxOf(page, graph, name, zoomed = '') {
 
 // The colour of the canvas at a point of the window.
 export function pixel(page, { x, y }) {
-  return page.evaluate(([left, top]) => {
-    const canvas = document.querySelector('.flame-canvas');
-    const box = canvas.getBoundingClientRect();
-    const ratio = canvas.width / box.width;
-    const [r, g, b] = canvas.getContext('2d').getImageData((left - box.x) * ratio, (top - box.y) * ratio, 1, 1).data;
-    return `#${[r, g, b].map((part) => part.toString(16).padStart(2, '0')).join('')}`;
-  }, [x, y]);
+  return page.evaluate(
+    ([left, top]) => {
+      const canvas = document.querySelector('.flame-canvas');
+      const box = canvas.getBoundingClientRect();
+      const ratio = canvas.width / box.width;
+      const [r, g, b] = canvas.getContext('2d').getImageData((left - box.x) * ratio, (top - box.y) * ratio, 1, 1).data;
+      return `#${[r, g, b].map((part) => part.toString(16).padStart(2, '0')).join('')}`;
+    },
+    [x, y],
+  );
 }
 
 export async function drag(page, fromShare, toShare) {

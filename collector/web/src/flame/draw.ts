@@ -146,7 +146,14 @@ function run(context: CanvasRenderingContext2D, picture: Picture, row: number, s
   context.fillRect(start, row * rowHeight - picture.scrollTop, end - start, rowHeight - 1);
 }
 
-function box(context: CanvasRenderingContext2D, picture: Picture, fitter: LabelFitter, node: number, x: number, width: number): void {
+function box(
+  context: CanvasRenderingContext2D,
+  picture: Picture,
+  fitter: LabelFitter,
+  node: number,
+  x: number,
+  width: number,
+): void {
   const { layout, colors, matched } = picture;
   const name = layout.graph.nodes.name[node];
   const found = matched !== null && node > 0 && matched[name] === 1;

@@ -24,7 +24,10 @@ export class FlameView {
   readonly element: HTMLElement;
   matches: Matches | null = null;
   private readonly canvas = h('canvas', {
-    class: 'flame-canvas', tabindex: 0, role: 'application', 'aria-roledescription': 'flame graph',
+    class: 'flame-canvas',
+    tabindex: 0,
+    role: 'application',
+    'aria-roledescription': 'flame graph',
     'aria-label': 'Flame graph. Arrow keys move, Enter zooms, Escape resets, question mark lists all keys.',
   });
   // Around the function under the pointer; an element, so that moving the pointer repaints nothing.
@@ -69,7 +72,17 @@ export class FlameView {
       return;
     }
     const colors = flameColors[currentTheme()];
-    this.picture = { layout, zoom: 0, width: 0, height: 0, scrollTop: 0, ratio: 1, colors, matched: null, fills: fillsOf(layout.graph.names, colors) };
+    this.picture = {
+      layout,
+      zoom: 0,
+      width: 0,
+      height: 0,
+      scrollTop: 0,
+      ratio: 1,
+      colors,
+      matched: null,
+      fills: fillsOf(layout.graph.names, colors),
+    };
     this.canvas.dataset.nodes = String(layout.row.length);
     this.spacer.style.height = `${rowCount(layout) * rowHeight}px`;
     this.setZoom(zoom);
@@ -110,7 +123,8 @@ export class FlameView {
     if (box.width < 24 || box.x < 0 || box.x >= picture.width) {
       const enough = layout.graph.nodes.total[node] * (picture.width / 24);
       let above = node;
-      while (above > 0 && layout.graph.nodes.total[layout.graph.nodes.parent[above]] <= enough) above = layout.graph.nodes.parent[above];
+      while (above > 0 && layout.graph.nodes.total[layout.graph.nodes.parent[above]] <= enough)
+        above = layout.graph.nodes.parent[above];
       this.zoomTo(above);
     }
     this.moveTo(node);
@@ -168,7 +182,11 @@ export class FlameView {
   private under(event: MouseEvent): number {
     if (!this.picture) return -1;
     const box = this.canvas.getBoundingClientRect();
-    return hit({ ...this.picture, scrollTop: this.scroller.scrollTop }, event.clientX - box.left, event.clientY - box.top);
+    return hit(
+      { ...this.picture, scrollTop: this.scroller.scrollTop },
+      event.clientX - box.left,
+      event.clientY - box.top,
+    );
   }
 
   private point(event: MouseEvent): void {
