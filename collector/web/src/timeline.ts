@@ -141,7 +141,7 @@ export class Timeline {
         {
           ...axis,
           size: (_, values) => 16 + 6.5 * Math.max(3, ...(values ?? []).map((text) => text.length)),
-          space: 28,
+          space: 22,
           ...(series.unit === 'bytes' ? { incrs: binarySteps } : {}),
           values: (_, splits) => splits.map((value) => this.axis.format(value)),
         },
@@ -220,5 +220,5 @@ export class Timeline {
 function tick(at: number, long: boolean, span: number): string {
   if (!long) return formatClock(at, span < 300);
   const clock = formatClock(at, false);
-  return clock === '00:00' || span > 4 * 86400 ? formatDay(at).slice(5) : clock;
+  return clock === '00:00' || span > 20 * 86400 ? formatDay(at).slice(5) : clock;
 }

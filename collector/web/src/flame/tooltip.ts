@@ -52,10 +52,10 @@ export class Tooltip {
     );
   }
 
-  // Below and right of the pointer, or on its other side where the window ends.
+  // Below and right of the pointer, above it where the window ends; never under it, where it would flicker.
   private place(x: number, y: number): void {
     const { offsetWidth, offsetHeight } = this.element;
-    const left = x + 14 + offsetWidth > innerWidth ? Math.max(8, x - 14 - offsetWidth) : x + 14;
+    const left = Math.max(8, Math.min(x + 14, innerWidth - 8 - offsetWidth));
     const top = y + 18 + offsetHeight > innerHeight ? Math.max(8, y - 12 - offsetHeight) : y + 18;
     this.element.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
   }
