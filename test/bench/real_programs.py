@@ -16,6 +16,7 @@ As root everything but perf runs as an ordinary user that owns nothing else. Wit
 import argparse
 import multiprocessing
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -32,7 +33,7 @@ sys.path[:0] = [str(kHere), str(kRoot / "test" / "preload")]
 import workloads  # noqa: E402  (needs the path above)
 from harness import pprof  # noqa: E402
 
-kUser = 61234
+kUser = pwd.getpwnam("nobody").pw_uid  # has to have an entry: initdb asks
 kKernelStart = 0xFFFF800000000000
 kTop = 10
 
