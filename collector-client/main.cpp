@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "collector-client/cli/commands.h"
+#include "collector-client/symbolize/worker.h"
 
 namespace {
 
@@ -19,6 +20,7 @@ void print_usage(std::FILE* to) {
 
 int main(int argc, char** argv) {
   const std::string_view name = argc > 1 ? argv[1] : "";
+  if (name == siprof::client::kWorkerArgument) return siprof::client::symbol_worker_main(argc, argv);
   if (name == "--version") {
     std::puts("siprof " SIPROF_VERSION);
     return 0;

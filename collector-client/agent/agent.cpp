@@ -147,12 +147,10 @@ void Agent::attach(RawMessage raw, const Peer& peer) {
   if (request.ok() && !may_join(*request, peer)) {
     request = absl::PermissionDeniedError("user " + std::to_string(peer.uid) + " may not join this agent");
   }
-  absl::StatusOr<std::unique_ptr<Session>> session = request.status();
-  std::string secret;
-  if (request.ok()) {
-    secret = secret_of(request->message);
-    session = Session::begin(*std::move(request), {modules_, unwinder_, aggregator_, clock_}, settings_.run_id);
-  }
+  const std::string secret = request.ok() ? secret_of(request->message) : "";
+  const Workshop workshop{modules_, unwinder_, aggregator_, clock_};
+  auto session = request.ok() ? Session::begin(*std::move(request), workshop, settings_.run_id)
+                              : absl::StatusOr<std::unique_ptr<Session>>(request.status());
   if (!session.ok()) {
     ++refused_;
     spdlog::warn("process {} could not attach: {}", peer.pid, session.status().ToString());

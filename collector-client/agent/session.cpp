@@ -11,6 +11,7 @@ namespace siprof::client {
 namespace {
 
 constexpr absl::Duration kMapsPause = absl::Milliseconds(200);  // between two looks for an unknown address
+constexpr absl::Duration kCpuTimePause = absl::Milliseconds(250);
 constexpr std::size_t kMostThreadNames = 65536;
 
 constexpr const char* kCounterNames[] = {
@@ -83,6 +84,7 @@ void Session::read_mappings() {
 
 std::uint64_t Session::drain(bool final) {
   const std::uint64_t before = samples_;
+  observe_cpu_time(final);
   const auto sink = [this](const RawSample& sample) { add(sample); };
   reader_.drain(sink, final);
   if (final) return samples_ - before;
@@ -160,11 +162,19 @@ void Session::account() {
     out.count(series_, Kind::kCpu, "records_abandoned", drained.abandoned - drained_.abandoned);
   }
   drained_ = drained;
-  if (const std::optional<std::uint64_t> cpu = view_.cpu_time_ns(); cpu && *cpu > cpu_time_ns_) {
-    out.count(series_, Kind::kCpu, "cpu_proc_ns", *cpu - cpu_time_ns_);
-    cpu_time_ns_ = *cpu;
-  }
+  observe_cpu_time(/*now=*/true);
   out.state(series_, Kind::kCpu, "sampling_hz", hz_);
+}
+
+// Now and then also between windows: a process that has ended can't be asked any more.
+void Session::observe_cpu_time(bool now) {
+  const absl::Time time = workshop_.clock.now();
+  if (!now && time - cpu_time_at_ < kCpuTimePause) return;
+  cpu_time_at_ = time;
+  const std::optional<std::uint64_t> cpu = view_.cpu_time_ns();
+  if (!cpu || *cpu <= cpu_time_ns_) return;
+  workshop_.aggregator.count(series_, Kind::kCpu, "cpu_proc_ns", *cpu - cpu_time_ns_);
+  cpu_time_ns_ = *cpu;
 }
 
 void Session::beat() { pool_->beat(static_cast<std::uint64_t>(workshop_.clock.monotonic_ns())); }

@@ -74,6 +74,7 @@ class Session {
   void unwind(const RawSample& sample);
   const std::string& thread_name(std::uint32_t tid);
   void reclaim_dead_threads();
+  void observe_cpu_time(bool now);
 
   ProcessView view_;
   std::unique_ptr<SharedPool> pool_;
@@ -92,6 +93,7 @@ class Session {
   SharedCounters counted_{};
   DrainStatistics drained_{};
   std::uint64_t cpu_time_ns_ = 0;
+  absl::Time cpu_time_at_ = absl::InfinitePast();
 };
 
 }  // namespace siprof::client

@@ -84,6 +84,7 @@ void set_up(CLI::App* app, std::vector<std::vector<std::string>>* values) {
     if (row.flag[0] == '\0') continue;
     app->add_option(row.flag, into, row.help)
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
 }

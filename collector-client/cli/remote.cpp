@@ -33,6 +33,7 @@ void add_options(CLI::App* app, unsigned needs, RemoteOptions* into) {
     app->add_option("--to", into->to, "the same, exclusive [now]");
     app->add_option("--label", into->labels, "k=v: only where the label has this value; repeatable")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
   if (needs & kLimit) app->add_option("--limit", into->limit, "most functions [20]");

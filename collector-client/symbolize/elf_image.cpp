@@ -31,7 +31,7 @@ bool is_x86_64(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const ElfImage>> ElfImage::open(FileDescriptor file,
+absl::StatusOr<std::shared_ptr<const ElfImage>> ElfImage::open(UniqueFd file,
                                                                std::shared_ptr<FileOpener> root) {
   struct stat status;
   if (fstat(file.get(), &status) != 0) return absl::ErrnoToStatus(errno, "fstat");

@@ -39,7 +39,7 @@ class ElfImage {
   // Maps the file. Takes the descriptor over and keeps it for the symbol worker.
   // `root` is where the file's separate debug files are looked for; may be null.
   // Errors: INVALID_ARGUMENT not a 64-bit little-endian x86-64 ELF file of at most 8 GiB.
-  static absl::StatusOr<std::shared_ptr<const ElfImage>> open(FileDescriptor file,
+  static absl::StatusOr<std::shared_ptr<const ElfImage>> open(UniqueFd file,
                                                               std::shared_ptr<FileOpener> root);
   // A copy of an image in memory, such as the vDSO's.
   static absl::StatusOr<std::shared_ptr<const ElfImage>> copy(std::span<const std::byte> bytes);
@@ -73,7 +73,7 @@ class ElfImage {
   absl::Status read_headers();
   void read_build_id();
 
-  FileDescriptor file_;
+  UniqueFd file_;
   std::shared_ptr<FileOpener> root_;
   std::vector<std::byte> owned_;
   std::span<const std::byte> bytes_;

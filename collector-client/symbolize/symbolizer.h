@@ -3,7 +3,8 @@
 // addresses of all stacks. One thread.
 //
 // Symbol tables and DWARF are read in a worker process (worker_client.h) with memory and time
-// limits; answers are kept in memory per module and on disk per build-id.
+// limits; answers are kept in memory per address and on disk per build-id. main() must hand over to
+// symbol_worker_main() (worker.h) when argv[1] is kWorkerArgument.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_map.h"
 #include "absl/time/time.h"
 #include "collector-client/base/module.h"
 #include "collector-client/symbolize/file_opener.h"
@@ -33,9 +35,6 @@ struct SymbolizerOptions {
   absl::Duration worker_timeout = absl::Seconds(20);  // per request
 };
 
-// main() hands over to symbol_worker_main() (symbolize/worker.h) when argv[1] is this.
-inline constexpr char kWorkerArgument[] = "symbolize-worker";
-
 class Symbolizer {
  public:
   using Frames = std::vector<SourceFrame>;  // innermost inlined function first, never empty
@@ -43,35 +42,54 @@ class Symbolizer {
   explicit Symbolizer(SymbolizerOptions options);
   ~Symbolizer();
 
-  // Executable memory of one process that belongs to no file; named by /tmp/perf-PID.map below `root`.
-  // `pid` is the process's own idea of its pid. Give it to the process's ModuleMap. Lives as long
-  // as the symbolizer; release_anonymous lets go of what was read.
+  // Executable memory of one process that belongs to no file; named by /tmp/perf-PID.map below `root`
+  // (null: not named). `pid` is the process's own idea of its pid, which is what JITs write. The module
+  // is valid until the first trim() after its last release_anonymous().
   const Module* anonymous_module(int pid, std::shared_ptr<FileOpener> root);
   void release_anonymous(const Module* module);
 
-  // Resolves all that is not known yet, one request to the worker per module. May take seconds for
+  // Resolves all that is not known yet, in large requests to the worker. May take seconds for
   // huge files that were never seen before; bounded by the worker's time limit.
   void prepare(std::span<const CodeAddress> addresses);
 
-  // The names; resolves at once what prepare() was not told about. Valid until the next prepare() or trim().
+  // The names; resolves at once what prepare() was not told about. Valid until the next trim().
   const Frames& frames(const CodeAddress& address);
 
-  // Ends the worker and forgets the oldest names beyond the memory limit. Call between windows.
+  // Ends the worker, writes new names to disk, forgets names that were not asked for since the
+  // last call while there are more than kMaxNames. Between windows.
   void trim();
 
-  // "symbolizer_worker_failures", "symbolizer_unsymbolized", … for the profile's comments.
+  // Since the start, by the names of the profile's comments.
   std::map<std::string, std::uint64_t> counters() const;
 
+  static constexpr std::size_t kMaxNames = 32768;
+
  private:
-  struct ModuleNames;
+  struct ModuleState;
+  struct Known {
+    Frames frames;
+    std::uint64_t last_used = 0;
+  };
+
   void resolve(const Module& module, std::vector<std::uint64_t> addresses);
+  void resolve_jit(const Module& module, const std::vector<std::uint64_t>& addresses);
+  void resolve_in_worker(const Module& module, ModuleState& state,
+                         const std::vector<std::uint64_t>& addresses);
+  bool ask_worker(const Module& module, ModuleState& state, const std::vector<std::uint64_t>& addresses);
+  void load_from_disk(const Module& module, ModuleState& state);
+  void write_to_disk(ModuleState& state, std::size_t at_least);
+  void remember(const Module& module, std::uint64_t address, Frames frames);
 
   SymbolizerOptions options_;
   std::unique_ptr<JitSymbols> jit_;
   std::unique_ptr<SymbolCache> disk_;
   std::unique_ptr<WorkerClient> worker_;
-  absl::flat_hash_map<CodeAddress, Frames> names_;
-  std::map<std::string, std::uint64_t> counters_;
+  absl::node_hash_map<CodeAddress, Known> names_;  // frames() hands out references
+  absl::flat_hash_map<const Module*, std::unique_ptr<ModuleState>> states_;
+  std::uint64_t window_ = 1;
+  std::uint64_t resolved_ = 0;
+  std::uint64_t unsymbolized_ = 0;
+  std::uint64_t disk_failures_ = 0;
 };
 
 }  // namespace siprof::client

@@ -63,7 +63,7 @@ absl::StatusOr<const Module*> ModuleCache::with_file(const File& file,
                                                      const std::shared_ptr<FileOpener>& opener) {
   absl::StatusOr<int> opened = opener->open(file.path, file.device, file.inode);
   if (!opened.ok()) return opened.status();
-  FileDescriptor fd(*opened);
+  UniqueFd fd(*opened);
   struct stat status;
   if (fstat(fd.get(), &status) != 0) return absl::ErrnoToStatus(errno, "fstat");
   const absl::Status same = check_identity(fd.get(), status, file);

@@ -17,6 +17,23 @@ bool is_final(const absl::Status& status) {
   return absl::IsInvalidArgument(status) || absl::IsOutOfRange(status);
 }
 
+// Near enough for a bound, at a tenth of the cost of SpaceUsedLong(), which was a tenth of all of ingest.
+std::size_t estimated_bytes(const perftools::profiles::Profile& profile) {
+  using namespace perftools::profiles;
+  const auto count = [](int size) { return static_cast<std::size_t>(size); };
+  std::size_t bytes = sizeof(IncomingProfile) + count(profile.function_size()) * sizeof(Function) +
+                      count(profile.mapping_size()) * sizeof(Mapping);
+  for (const Sample& sample : profile.sample()) {
+    bytes += sizeof(Sample) + count(sample.location_id_size() + sample.value_size()) * sizeof(std::int64_t) +
+             count(sample.label_size()) * sizeof(Label);
+  }
+  for (const Location& location : profile.location()) {
+    bytes += sizeof(Location) + count(location.line_size()) * sizeof(Line);
+  }
+  for (const std::string& text : profile.string_table()) bytes += sizeof(std::string) + text.capacity();
+  return bytes;
+}
+
 std::vector<absl::StatusOr<Stored>> write_checked(Store& store, std::span<const IncomingProfile> batch) {
   auto results = store.write(batch);
   if (results.size() == batch.size()) return results;
@@ -55,7 +72,7 @@ bool ProfileWriter::has_room(const std::shared_ptr<ProfileSource>& source) {
 }
 
 void ProfileWriter::submit(IncomingProfile profile, std::shared_ptr<ProfileSource> source) {
-  const std::size_t bytes = profile.profile.SpaceUsedLong();
+  const std::size_t bytes = estimated_bytes(profile.profile);
   absl::MutexLock lock(&mutex_);
   if (stopping_) return;
   queue_.push_back({std::move(profile), std::move(source), bytes});

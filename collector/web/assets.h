@@ -14,7 +14,7 @@ struct Asset {
   std::string_view path;          // "/" for the page, else "/assets/NAME-HASH.EXT"
   std::string_view content_type;  // with its charset
   std::string_view body;          // gzip
-  bool immutable;                 // a hashed name: Cache-Control "public, max-age=31536000, immutable", else "no-cache"
+  bool immutable;                 // a hashed name, kept for good; else "no-cache"
 };
 
 // In order of path. Any thread.

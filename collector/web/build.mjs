@@ -14,8 +14,14 @@ const [outCpp, outManifest, depfile] = process.argv.slice(2).map((path) => resol
 if (!depfile) throw new Error('usage: node build.mjs OUT_CPP OUT_MANIFEST DEPFILE');
 
 const policy = [
-  "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
-  "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'",
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
 ].join('; ');
 
 const types = {
@@ -30,8 +36,16 @@ async function bundle() {
   const result = await build({
     absWorkingDir: here,
     entryPoints: { app: 'src/main.ts', theme: 'src/theme_boot.ts', style: 'src/style/index.css' },
-    outdir: 'out', bundle: true, minify: true, write: false, metafile: true, legalComments: 'none',
-    format: 'iife', target: ['chrome100', 'firefox100', 'safari15'], charset: 'utf8', logLevel: 'warning',
+    outdir: 'out',
+    bundle: true,
+    minify: true,
+    write: false,
+    metafile: true,
+    legalComments: 'none',
+    format: 'iife',
+    target: ['chrome100', 'firefox100', 'safari15'],
+    charset: 'utf8',
+    logLevel: 'warning',
   });
   return { files: result.outputFiles, inputs: Object.keys(result.metafile.inputs) };
 }

@@ -10,7 +10,9 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const stamp = join(here, 'node_modules', '.siprof-lock');
-const wanted = createHash('sha256').update(readFileSync(join(here, 'package-lock.json'))).digest('hex');
+const wanted = createHash('sha256')
+  .update(readFileSync(join(here, 'package-lock.json')))
+  .digest('hex');
 
 function upToDate() {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
@@ -25,7 +27,10 @@ function install() {
   const npm = process.env.NPM ?? 'npm';
   // No package script runs: esbuild finds its binary package without one.
   const done = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: here, encoding: 'utf8' });
-  if (done.error) fail(`npm cannot be started (${done.error.message}); run scripts/setup or install npm, or configure with -Dcollector=false`);
+  if (done.error)
+    fail(
+      `npm cannot be started (${done.error.message}); run scripts/setup or install npm, or configure with -Dcollector=false`,
+    );
   if (done.status !== 0) fail(`npm ci failed; is the package registry reachable?\n${done.stdout}${done.stderr}`);
   writeFileSync(stamp, wanted);
 }
@@ -35,7 +40,9 @@ if (!upToDate() && process.argv.includes('--locked')) {
 } else if (!upToDate()) {
   // The second start looks again, because another build may have installed while this one waited.
   const script = fileURLToPath(import.meta.url);
-  const done = spawnSync('flock', [join(here, '.install.lock'), process.execPath, script, '--locked'], { stdio: 'inherit' });
+  const done = spawnSync('flock', [join(here, '.install.lock'), process.execPath, script, '--locked'], {
+    stdio: 'inherit',
+  });
   if (done.error) fail(`flock cannot be started (${done.error.message}); it is in Debian's util-linux`);
   if (done.status !== 0) process.exit(done.status ?? 1);
 }

@@ -20,6 +20,7 @@
 #include "collector/ingest/ingest_server.h"
 #include "collector/store/store.h"
 #include "prometheus/registry.h"
+#include "test/collector/ingest_sample.h"
 
 namespace siprof::collector {
 
@@ -44,9 +45,6 @@ class FakeStore final : public Store {
   std::vector<IncomingProfile> profiles_;
 };
 
-// A valid CPU profile of now with a mapping, inlined lines, labels and comments.
-perftools::profiles::Profile sample_pprof();
-std::string gzip(const std::string& bytes);
 v1::Profile sample_profile(std::uint64_t sequence);
 inline constexpr char kAgentId[] = "0123456789abcdef0123456789abcdef";
 

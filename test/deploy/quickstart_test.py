@@ -34,7 +34,8 @@ class QuickstartTest(unittest.TestCase):
         holder = tempfile.TemporaryDirectory()
         self.addCleanup(holder.cleanup)
         self.folder = pathlib.Path(holder.name)
-        self.mark = f"QUICKSTART_TEST_MARK={holder.name}"
+        # The agent is started with SIPROF_ variables alone, hence the name.
+        self.mark = f"SIPROF_QUICKSTART_TEST={holder.name}"
 
     def start(self, *arguments):
         environment = {**os.environ, "TMPDIR": str(self.folder), **dict([self.mark.split("=")])}

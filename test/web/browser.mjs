@@ -21,8 +21,19 @@ export function skipWithoutBrowser() {
 export async function openBrowser(options = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'siprof-web-test-'));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath, headless: true, viewport: { width: 1440, height: 900 }, permissions: ['clipboard-read', 'clipboard-write'],
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    executablePath,
+    headless: true,
+    viewport: { width: 1440, height: 900 },
+    permissions: ['clipboard-read', 'clipboard-write'],
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
     ...options,
   });
   const close = async () => {

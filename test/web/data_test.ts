@@ -11,12 +11,22 @@ import { chartColumns } from '../../collector/web/src/timeline_data.ts';
 import { isNew, topRows, trendOf } from '../../collector/web/src/top_rows.ts';
 import { axisFor } from '../../collector/web/src/units.ts';
 
-const row = (name: string, self: number, total: number, before: number | null): TopFunction => ({ name, file: '', self, total,
-  self_share: self / 100, total_share: total / 100, before: before === null ? null : { self_share: before / 100, total_share: before / 100 } });
+const row = (name: string, self: number, total: number, before: number | null): TopFunction => ({
+  name,
+  file: '',
+  self,
+  total,
+  self_share: self / 100,
+  total_share: total / 100,
+  before: before === null ? null : { self_share: before / 100, total_share: before / 100 },
+});
 const rows = [row('b', 30, 90, 5), row('a', 50, 50, 60), row('c', 20, 20, 0), row('d', 0, 100, null)];
 
 test('the table sorts by each column both ways', () => {
-  const names = (...args: Parameters<typeof topRows>) => topRows(...args).map(({ name }) => name).join('');
+  const names = (...args: Parameters<typeof topRows>) =>
+    topRows(...args)
+      .map(({ name }) => name)
+      .join('');
   assert.equal(names(rows, noPattern, false, 'self', true), 'abcd');
   assert.equal(names(rows, noPattern, false, 'self', false), 'dcba');
   assert.equal(names(rows, noPattern, false, 'total', true), 'dbac');
@@ -36,8 +46,17 @@ test('a trend is the change of the self share, and a function without a past is 
   assert.ok(!isNew(rows[3]));
 });
 
-const series = (from: number, to: number, values: (number | null)[]): Series => ({ service: 's', kind: 'cpu', type: 'cpu', unit: 'nanoseconds',
-  from, to, step: 60, times: values.map((_, at) => 960 + at * 60), series: [{ label: '', total: 0, values }] });
+const series = (from: number, to: number, values: (number | null)[]): Series => ({
+  service: 's',
+  kind: 'cpu',
+  type: 'cpu',
+  unit: 'nanoseconds',
+  from,
+  to,
+  step: 60,
+  times: values.map((_, at) => 960 + at * 60),
+  series: [{ label: '', total: 0, values }],
+});
 
 test('a step that is not over yet is left out, a gap stays a gap', () => {
   const [times, cores] = chartColumns(series(960, 1160, [60e9, null, 120e9, 1e9]), axisFor('cpu', 'nanoseconds'));
@@ -50,8 +69,21 @@ test('a first step that the range cuts is scaled to what it covers', () => {
   assert.deepEqual(cores, [1, 1, 1]);
 });
 
-const service = (name: string, last: number, kinds: string[]): Service => ({ service: name, first: 0, last, versions: [], hosts: [],
-  kinds: kinds.map((kind) => ({ kind, default_type: 'cpu', types: [{ type: 'samples', unit: 'count' }, { type: 'cpu', unit: 'nanoseconds' }] })) });
+const service = (name: string, last: number, kinds: string[]): Service => ({
+  service: name,
+  first: 0,
+  last,
+  versions: [],
+  hosts: [],
+  kinds: kinds.map((kind) => ({
+    kind,
+    default_type: 'cpu',
+    types: [
+      { type: 'samples', unit: 'count' },
+      { type: 'cpu', unit: 'nanoseconds' },
+    ],
+  })),
+});
 
 test('without a service in the link the latest one is shown, with its first kind', () => {
   const chosen = resolveSelection({ ...defaults }, [service('old', 1, ['cpu']), service('new', 2, ['io', 'cpu'])]);
@@ -72,9 +104,18 @@ test('a type that the kind lacks becomes its default', () => {
 
 test('an answer that a newer request overtook is dropped', async () => {
   let arrived = 0;
-  const feed = new Feed<string>(() => { ++arrived; });
+  const feed = new Feed<string>(() => {
+    ++arrived;
+  });
   let answerOld: (text: string) => void = () => {};
-  const old = feed.load('old', false, () => new Promise((resolve) => { answerOld = resolve; }));
+  const old = feed.load(
+    'old',
+    false,
+    () =>
+      new Promise((resolve) => {
+        answerOld = resolve;
+      }),
+  );
   await feed.load('new', false, async () => 'new');
   answerOld('old');
   await old;
@@ -85,7 +126,10 @@ test('an answer that a newer request overtook is dropped', async () => {
 test('the same question is not asked twice, unless it failed', async () => {
   let asked = 0;
   const feed = new Feed<number>(() => {});
-  const ask = async () => { if (++asked === 1) throw new Error('away'); return asked; };
+  const ask = async () => {
+    if (++asked === 1) throw new Error('away');
+    return asked;
+  };
   await assert.rejects(feed.load('k', false, ask), /away/);
   await feed.load('k', false, ask);
   await feed.load('k', false, ask);

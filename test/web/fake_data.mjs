@@ -62,19 +62,17 @@ const shop = [
     cc('cache::Evictor::sweep(std::chrono::time_point<std::chrono::_V2::steady_clock, std::chrono::duration<long, std::ratio<1, 1000000000> > >)', 'cache/evictor.cpp', 3, cc('cache::Shard::drop_expired()', 'cache/shard.cpp', 6, cc('free', '', 3))))),
 ];
 
+// 50 rows of about 1000 boxes, each wider than half a pixel of a wide window: nothing can be left out.
 function bigTree(count) {
-  // Six children a node, none narrower than its siblings by much: every box stays in play.
-  const root = [];
-  const queue = [root];
-  for (let made = 0; made < count - 1;) {
-    const children = queue.shift();
-    for (let at = 0; at < 6 && made < count - 1; ++at, ++made) {
-      const node = { name: `generated::stage_${made % 900}(int)`, file: `/usr/src/generated/${made % 40}.cpp`, weight: 1, children: [] };
-      children.push(node);
-      queue.push(node.children);
+  const chains = [];
+  for (let made = 1; made < count;) {
+    let below = [];
+    for (let depth = 0; depth < 50 && made < count; ++depth, ++made) {
+      below = [{ name: `generated::stage_${made % 900}(int)`, file: `/usr/src/generated/${made % 40}.cpp`, weight: depth === 0 ? 1 : 0, children: below }];
     }
+    chains.push(...below);
   }
-  return root;
+  return chains;
 }
 
 const hostile = [cc('<img src=x onerror="document.title=\'owned\'">', '<b>file</b>', 5, cc('"><script>document.title="owned"</script>', '', 4)), cc('main', 'x.cpp', 3)];

@@ -13,15 +13,39 @@ import { walk } from '../../collector/web/src/flame/walk.ts';
 
 function tree(): FlameGraph {
   return {
-    service: 's', kind: 'cpu', type: 'cpu', unit: 'nanoseconds', from: 0, to: 1, total: 100, profiles: 1, nodes_in_all: 7,
-    names: ['s', 'main', 'a', 'b', 'c'], files: [''],
-    nodes: { name: [0, 1, 2, 3, 4, 3, 1], file: [0, 0, 0, 0, 0, 0, 0], parent: [-1, 0, 1, 2, 1, 0, 5],
-      self: [0, 10, 30, 20, 30, 6, 4], total: [100, 90, 50, 20, 30, 10, 4] },
+    service: 's',
+    kind: 'cpu',
+    type: 'cpu',
+    unit: 'nanoseconds',
+    from: 0,
+    to: 1,
+    total: 100,
+    profiles: 1,
+    nodes_in_all: 7,
+    names: ['s', 'main', 'a', 'b', 'c'],
+    files: [''],
+    nodes: {
+      name: [0, 1, 2, 3, 4, 3, 1],
+      file: [0, 0, 0, 0, 0, 0, 0],
+      parent: [-1, 0, 1, 2, 1, 0, 5],
+      self: [0, 10, 30, 20, 30, 6, 4],
+      total: [100, 90, 50, 20, 30, 10, 4],
+    },
   };
 }
 
 function picture(zoom: number): Picture {
-  return { layout: buildLayout(tree()), zoom, width: 1000, height: 200, scrollTop: 0, colors: flameColors.light, fills: [], matched: null };
+  return {
+    layout: buildLayout(tree()),
+    zoom,
+    width: 1000,
+    height: 200,
+    scrollTop: 0,
+    ratio: 1,
+    colors: flameColors.light,
+    fills: [],
+    matched: null,
+  };
 }
 
 test('children start where their parent does, one after the other', () => {
@@ -69,7 +93,13 @@ test('a path is found again in another graph, though its index differs', () => {
   const layout = buildLayout(tree());
   const key = pathKey(layout, 3);
   const other = tree();
-  other.nodes = { name: [0, 3, 1, 2, 3], file: [0, 0, 0, 0, 0], parent: [-1, 0, 0, 2, 3], self: [0, 9, 0, 0, 5], total: [14, 9, 5, 5, 5] };
+  other.nodes = {
+    name: [0, 3, 1, 2, 3],
+    file: [0, 0, 0, 0, 0],
+    parent: [-1, 0, 0, 2, 3],
+    self: [0, 9, 0, 0, 5],
+    total: [14, 9, 5, 5, 5],
+  };
   assert.equal(findPath(buildLayout(other), key), 4);
   assert.equal(findPath(layout, ''), 0);
   assert.equal(findPath(layout, 'nothing'), -1);

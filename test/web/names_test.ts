@@ -7,8 +7,12 @@ import { forms, nameParts } from '../../collector/web/src/flame/names.ts';
 import { fillsOf, flameColors, type FlameColors } from '../../collector/web/src/flame/palette.ts';
 
 test('parameters go first, then template arguments, then the scope', () => {
-  assert.deepEqual(forms('std::vector<int, std::allocator<int> >::push_back(int const&)'),
-    ['std::vector<int, std::allocator<int> >::push_back(int const&)', 'std::vector<int, std::allocator<int> >::push_back', 'std::vector::push_back', 'push_back']);
+  assert.deepEqual(forms('std::vector<int, std::allocator<int> >::push_back(int const&)'), [
+    'std::vector<int, std::allocator<int> >::push_back(int const&)',
+    'std::vector<int, std::allocator<int> >::push_back',
+    'std::vector::push_back',
+    'push_back',
+  ]);
   assert.deepEqual(forms('Cart::total() const'), ['Cart::total() const', 'Cart::total', 'total']);
   assert.deepEqual(forms('main'), ['main']);
 });
@@ -17,12 +21,22 @@ test('operators, lambdas and anonymous namespaces keep their brackets', () => {
   assert.deepEqual(forms('operator<<(std::ostream&, X const&)'), ['operator<<(std::ostream&, X const&)', 'operator<<']);
   assert.deepEqual(forms('F::operator()(int) const'), ['F::operator()(int) const', 'F::operator()', 'operator()']);
   assert.deepEqual(forms('S::operator->() const'), ['S::operator->() const', 'S::operator->', 'operator->']);
-  assert.deepEqual(forms('(anonymous namespace)::go(int)'), ['(anonymous namespace)::go(int)', '(anonymous namespace)::go', 'go']);
-  assert.deepEqual(forms('run()::{lambda(int)#1}::operator()(int) const').slice(-2), ['run()::{lambda(int)#1}::operator()', 'operator()']);
+  assert.deepEqual(forms('(anonymous namespace)::go(int)'), [
+    '(anonymous namespace)::go(int)',
+    '(anonymous namespace)::go',
+    'go',
+  ]);
+  assert.deepEqual(forms('run()::{lambda(int)#1}::operator()(int) const').slice(-2), [
+    'run()::{lambda(int)#1}::operator()',
+    'operator()',
+  ]);
 });
 
 test('Python names shorten at the dots and keep <locals>', () => {
-  assert.deepEqual(forms('json.encoder.make.<locals>.iterencode'), ['json.encoder.make.<locals>.iterencode', 'iterencode']);
+  assert.deepEqual(forms('json.encoder.make.<locals>.iterencode'), [
+    'json.encoder.make.<locals>.iterencode',
+    'iterencode',
+  ]);
   assert.deepEqual(forms('shop.<lambda>'), ['shop.<lambda>', '<lambda>']);
 });
 
@@ -30,7 +44,10 @@ test('odd names never become empty', () => {
   for (const name of ['(other)', '<unknown>', '()', '<<<', 'a<b', '>', '::', '[vdso]', '0x7f00', 'f(', '"><script>']) {
     const all = forms(name);
     assert.equal(all[0], name);
-    assert.ok(all.every((form) => form !== ''), name);
+    assert.ok(
+      all.every((form) => form !== ''),
+      name,
+    );
   }
 });
 
@@ -49,7 +66,8 @@ test('the longest form that fits is the label, else the shortest is cut', () => 
 });
 
 function luminance(color: string): number {
-  const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16) / 255)
+  const [r, g, b] = [1, 3, 5]
+    .map((at) => parseInt(color.slice(at, at + 2), 16) / 255)
     .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
@@ -73,6 +91,11 @@ test('a function has one colour, (other) is grey', () => {
   const [first, other, again] = fillsOf(['burn()', '(other)', 'burn()'], colors);
   assert.equal(first, again);
   assert.equal(other, colors.other);
-  const used = new Set(fillsOf(Array.from({ length: 500 }, (_, at) => `function_${at}()`), colors));
+  const used = new Set(
+    fillsOf(
+      Array.from({ length: 500 }, (_, at) => `function_${at}()`),
+      colors,
+    ),
+  );
   assert.equal(used.size, colors.fills.length);
 });

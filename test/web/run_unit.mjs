@@ -13,15 +13,27 @@ const here = dirname(fileURLToPath(import.meta.url));
 const webFolder = join(here, '../../collector/web');
 const { buildSync } = createRequire(join(webFolder, 'package.json'))('esbuild');
 
-const types = spawnSync(process.execPath, [join(webFolder, 'node_modules/typescript/bin/tsc'), '--noEmit'], { cwd: webFolder, stdio: 'inherit' });
+const types = spawnSync(process.execPath, [join(webFolder, 'node_modules/typescript/bin/tsc'), '--noEmit'], {
+  cwd: webFolder,
+  stdio: 'inherit',
+});
 if (types.status !== 0) process.exit(1);
 
 const out = mkdtempSync(join(tmpdir(), 'siprof-web-unit-'));
 try {
   const tests = readdirSync(here).filter((name) => name.endsWith('_test.ts'));
   if (tests.length === 0) throw new Error('no *_test.ts beside run_unit.mjs');
-  buildSync({ entryPoints: tests.map((name) => join(here, name)), outdir: out, bundle: true, platform: 'node', format: 'esm',
-    target: 'node18', sourcemap: 'inline', outExtension: { '.js': '.mjs' }, logLevel: 'warning' });
+  buildSync({
+    entryPoints: tests.map((name) => join(here, name)),
+    outdir: out,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node18',
+    sourcemap: 'inline',
+    outExtension: { '.js': '.mjs' },
+    logLevel: 'warning',
+  });
   const files = tests.map((name) => join(out, name.replace(/\.ts$/, '.mjs')));
   const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...files], { stdio: 'inherit' });
   process.exitCode = run.status ?? 1;

@@ -5,8 +5,21 @@ import { test } from 'node:test';
 import { dataKey, defaults, formatState, parseState, type State } from '../../collector/web/src/state.ts';
 
 const full: State = {
-  service: 'a b&c=d', kind: 'heap', type: 'inuse_space', from: '1700000000', to: 'now', match: ['host.name=web-1', 'host.name=web=2', 'x=ä'],
-  by: 'service.version', view: 'flame', search: '^foo|"bar"\\(', regex: true, zoom: 'k3jf02', sort: 'trend', descending: false, live: true, full: true,
+  service: 'a b&c=d',
+  kind: 'heap',
+  type: 'inuse_space',
+  from: '1700000000',
+  to: 'now',
+  match: ['host.name=web-1', 'host.name=web=2', 'x=ä'],
+  by: 'service.version',
+  view: 'flame',
+  search: '^foo|"bar"\\(',
+  regex: true,
+  zoom: 'k3jf02',
+  sort: 'trend',
+  descending: false,
+  live: true,
+  full: true,
 };
 
 test('every part of the state survives the way into the URL and back', () => {
@@ -42,7 +55,16 @@ test('a range that has ended is not live', () => {
 });
 
 test('what only changes the view asks for no data', () => {
-  const other: State = { ...full, view: 'top', search: 'x', regex: false, zoom: '', sort: 'self', descending: true, live: false };
+  const other: State = {
+    ...full,
+    view: 'top',
+    search: 'x',
+    regex: false,
+    zoom: '',
+    sort: 'self',
+    descending: true,
+    live: false,
+  };
   assert.equal(dataKey(other), dataKey(full));
   assert.notEqual(dataKey({ ...full, match: [] }), dataKey(full));
 });

@@ -2,7 +2,14 @@
 // What people and links write as a time, and ranges around one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatMoment, parseTime, rangeName, resolveRange, shiftRange, widenRange } from '../../collector/web/src/time.ts';
+import {
+  formatMoment,
+  parseTime,
+  rangeName,
+  resolveRange,
+  shiftRange,
+  widenRange,
+} from '../../collector/web/src/time.ts';
 
 const now = 1_700_000_000;
 
@@ -32,18 +39,32 @@ test('what is shown can be typed back in', () => {
 
 test('presets have names, other ranges their ends', () => {
   assert.equal(rangeName({ from: 'now-15m', to: 'now' }), 'Last 15 minutes');
-  assert.equal(rangeName({ from: 'now-3h', to: 'now' }), 'now-3h – now');
-  const sameDay = rangeName({ from: String(parseTime('2023-11-14 10:00', 0)), to: String(parseTime('2023-11-14 11:30', 0)) });
+  assert.equal(rangeName({ from: 'now-3h', to: 'now' }), 'Last 3 hours');
+  assert.equal(rangeName({ from: 'now-1d', to: 'now' }), 'Last 1 day');
+  assert.equal(rangeName({ from: 'now-3h', to: 'now-1h' }), 'now-3h – now-1h');
+  const sameDay = rangeName({
+    from: String(parseTime('2023-11-14 10:00', 0)),
+    to: String(parseTime('2023-11-14 11:30', 0)),
+  });
   assert.equal(sameDay, '2023-11-14 10:00:00 – 11:30:00');
 });
 
 test('stepping back moves by half the range and keeps its length', () => {
-  assert.deepEqual(shiftRange({ from: 'now-1h', to: 'now' }, -1, now), { from: String(now - 5400), to: String(now - 1800) });
+  assert.deepEqual(shiftRange({ from: 'now-1h', to: 'now' }, -1, now), {
+    from: String(now - 5400),
+    to: String(now - 1800),
+  });
 });
 
 test('neither stepping on nor widening goes beyond now', () => {
-  assert.deepEqual(shiftRange({ from: String(now - 3600), to: String(now) }, 1, now), { from: String(now - 3600), to: String(now) });
-  assert.deepEqual(widenRange({ from: String(now - 60), to: String(now) }, now), { from: String(now - 120), to: String(now) });
+  assert.deepEqual(shiftRange({ from: String(now - 3600), to: String(now) }, 1, now), {
+    from: String(now - 3600),
+    to: String(now),
+  });
+  assert.deepEqual(widenRange({ from: String(now - 60), to: String(now) }, now), {
+    from: String(now - 120),
+    to: String(now),
+  });
 });
 
 test('a range of nonsense becomes the last hour', () => {

@@ -3,31 +3,68 @@
 // relative to the page, so that a reverse proxy may put it below a path.
 import type { State } from './state.ts';
 
-export interface SampleType { type: string; unit: string }
-export interface Kind { kind: string; default_type: string; types: SampleType[] }
+export interface SampleType {
+  type: string;
+  unit: string;
+}
+export interface Kind {
+  kind: string;
+  default_type: string;
+  types: SampleType[];
+}
 export interface Service {
-  service: string; first: number; last: number; kinds: Kind[]; versions: string[]; hosts: string[];
+  service: string;
+  first: number;
+  last: number;
+  kinds: Kind[];
+  versions: string[];
+  hosts: string[];
 }
 
-interface Head { service: string; kind: string; type: string; unit: string; from: number; to: number }
+interface Head {
+  service: string;
+  kind: string;
+  type: string;
+  unit: string;
+  from: number;
+  to: number;
+}
 export interface Series extends Head {
   step: number;
   times: number[];
   series: { label: string; total: number; values: (number | null)[] }[];
 }
 export interface FlameGraph extends Head {
-  total: number; profiles: number; nodes_in_all: number; names: string[]; files: string[];
+  total: number;
+  profiles: number;
+  nodes_in_all: number;
+  names: string[];
+  files: string[];
   nodes: { name: number[]; file: number[]; parent: number[]; self: number[]; total: number[] };
 }
-export interface Shares { self_share: number; total_share: number }
-export interface TopFunction extends Shares {
-  name: string; file: string; self: number; total: number; before: Shares | null;
+export interface Shares {
+  self_share: number;
+  total_share: number;
 }
-export interface Top extends Head { total: number; functions: TopFunction[] }
+export interface TopFunction extends Shares {
+  name: string;
+  file: string;
+  self: number;
+  total: number;
+  before: Shares | null;
+}
+export interface Top extends Head {
+  total: number;
+  functions: TopFunction[];
+}
 
 // What was asked for can't be had; `message` says why, in the collector's own words where it has any.
 export class ApiError extends Error {
-  constructor(readonly status: number, readonly code: string, message: string) {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
     super(message);
   }
 }
@@ -40,7 +77,11 @@ async function failure(response: Response): Promise<ApiError> {
     return new ApiError(response.status, error.code, error.message);
   } catch {
     // Not the collector's form: a proxy in between, or something else on the port.
-    return new ApiError(response.status, 'unknown', `The server answered ${response.status} ${response.statusText}`.trim());
+    return new ApiError(
+      response.status,
+      'unknown',
+      `The server answered ${response.status} ${response.statusText}`.trim(),
+    );
   }
 }
 
@@ -58,8 +99,13 @@ async function get<T>(path: string, query: Query, signal?: AbortSignal): Promise
 }
 
 function selection(state: State): Query {
-  const query: Query = [['service', state.service], ['kind', state.kind], ['type', state.type],
-    ['from', state.from], ['to', state.to]];
+  const query: Query = [
+    ['service', state.service],
+    ['kind', state.kind],
+    ['type', state.type],
+    ['from', state.from],
+    ['to', state.to],
+  ];
   for (const pair of state.match) query.push(['match', pair]);
   return query.filter(([, value]) => value !== '');
 }
@@ -69,12 +115,20 @@ export async function getServices(): Promise<Service[]> {
 }
 
 export async function getLabels(state: State): Promise<string[]> {
-  const query: Query = [['service', state.service], ['from', state.from], ['to', state.to]];
+  const query: Query = [
+    ['service', state.service],
+    ['from', state.from],
+    ['to', state.to],
+  ];
   return (await get<{ labels: string[] }>('api/v1/labels', query)).labels;
 }
 
 export async function getLabelValues(state: State, label: string): Promise<string[]> {
-  const query: Query = [['service', state.service], ['from', state.from], ['to', state.to]];
+  const query: Query = [
+    ['service', state.service],
+    ['from', state.from],
+    ['to', state.to],
+  ];
   return (await get<{ values: string[] }>(`api/v1/labels/${encodeURIComponent(label)}`, query)).values;
 }
 

@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ties the parts together, one way round: the URL's state → what is asked of the API → what is shown. Parts
 // change the state through the router only.
-import { ApiError, getFlame, getSeries, getServices, getTop, profileAddress, type FlameGraph, type Series, type Service, type Top } from './api.ts';
+import {
+  ApiError,
+  getFlame,
+  getSeries,
+  getServices,
+  getTop,
+  profileAddress,
+  type FlameGraph,
+  type Series,
+  type Service,
+  type Top,
+} from './api.ts';
 import { copyText } from './clipboard.ts';
 import { Feed } from './feed.ts';
 import { GraphPanel } from './graph_panel.ts';
@@ -26,9 +37,13 @@ export class App {
   private readonly pickers = new Pickers(this.router);
   private readonly time = new TimePicker(this.router, () => void this.start());
   private readonly filter = new LabelFilter(this.router, () => this.asked());
-  private readonly timeline = new Timeline({
-    select: (from, to) => this.router.zoomRange({ from: String(from), to: String(to) }), leave: () => this.time.out(),
-  }, this.pickers.type);
+  private readonly timeline = new Timeline(
+    {
+      select: (from, to) => this.router.zoomRange({ from: String(from), to: String(to) }),
+      leave: () => this.time.out(),
+    },
+    this.pickers.type,
+  );
   private readonly graph = new GraphPanel(this.router, (name) => void this.copy(name, 'Name copied'));
   private readonly keys = new Keys(bindings(this.router, this.time, this.graph, () => void this.start()));
   private readonly page: Page;
@@ -42,12 +57,27 @@ export class App {
 
   constructor() {
     const { service, kinds } = this.pickers;
-    this.page = new Page({ service, kinds, time: this.time.element, chips: this.filter.chips, group: this.filter.group,
-      timeline: this.timeline.element, graph: this.graph.element, help: () => this.keys.help(), copyLink: () => void this.copyLink() });
+    this.page = new Page({
+      service,
+      kinds,
+      time: this.time.element,
+      chips: this.filter.chips,
+      group: this.filter.group,
+      timeline: this.timeline.element,
+      graph: this.graph.element,
+      help: () => this.keys.help(),
+      copyLink: () => void this.copyLink(),
+    });
     document.body.append(this.keys.dialog);
     this.router.onChange((state, before) => void this.changed(state, before));
-    onThemeChange(() => { this.timeline.setTheme(); this.graph.flame.setTheme(); });
-    document.addEventListener('visibilitychange', () => { if (!document.hidden && this.router.state.live) void this.start(); });
+    onThemeChange(() => {
+      this.timeline.setTheme();
+      this.graph.flame.setTheme();
+    });
+    document.addEventListener('visibilitychange', () => {
+      // While the page was hidden its timer only ran out.
+      if (!document.hidden && (this.router.state.live || this.services?.length === 0)) void this.start();
+    });
     void this.start();
   }
 
@@ -90,8 +120,10 @@ export class App {
     const key = dataKey(state);
     this.page.progress.start();
     const asked = [this.series.load(`${key}${state.by}`, force, (signal) => getSeries(state, signal))];
-    if (state.view !== 'top') asked.push(this.flame.load(`${key}${state.full}`, force, (signal) => getFlame(state, signal)));
-    if (state.view !== 'flame') asked.push(this.top.load(`${key}${state.sort === 'total'}`, force, (signal) => getTop(state, signal)));
+    if (state.view !== 'top')
+      asked.push(this.flame.load(`${key}${state.full}`, force, (signal) => getFlame(state, signal)));
+    if (state.view !== 'flame')
+      asked.push(this.top.load(`${key}${state.sort === 'total'}`, force, (signal) => getTop(state, signal)));
     const results = await Promise.allSettled(asked);
     if (round !== this.round) return;
     this.page.progress.stop();
@@ -114,11 +146,28 @@ export class App {
   private showEmpty(total: number): void {
     const { service } = this.selection ?? {};
     if (total > 0 || !service) return this.graph.showNotice(null);
-    const actions: Action[] = [{ text: 'Show its latest data', act: () =>
-      this.router.push({ from: String(Math.floor(service.last - 900)), to: String(Math.ceil(service.last + 10)), live: false }) }];
-    if (this.router.state.match.length > 0) actions.unshift({ text: 'Remove the filters', act: () => this.router.push({ match: [] }) });
-    this.graph.showNotice(noData('Nothing recorded here', this.router.state.match.length > 0
-      ? 'No profile in this range has these labels.' : `${service.service} sent no profile of this kind in this range.`, actions));
+    const actions: Action[] = [
+      {
+        text: 'Show its latest data',
+        act: () =>
+          this.router.push({
+            from: String(Math.floor(service.last - 900)),
+            to: String(Math.ceil(service.last + 10)),
+            live: false,
+          }),
+      },
+    ];
+    if (this.router.state.match.length > 0)
+      actions.unshift({ text: 'Remove the filters', act: () => this.router.push({ match: [] }) });
+    this.graph.showNotice(
+      noData(
+        'Nothing recorded here',
+        this.router.state.match.length > 0
+          ? 'No profile in this range has these labels.'
+          : `${service.service} sent no profile of this kind in this range.`,
+        actions,
+      ),
+    );
   }
 
   private showNothing(state: State): void {
@@ -128,8 +177,15 @@ export class App {
       this.page.showNotice(noServices((text) => void this.copy(text, 'Copied')));
       return this.again(emptyStoreMs);
     }
-    return this.page.showNotice(noData('No such service', `The collector has nothing of “${state.service}”.`,
-      [{ text: 'Show another service', act: () => this.router.push({ service: '', kind: '', type: '', match: [], by: '' }) }]), true);
+    return this.page.showNotice(
+      noData('No such service', `The collector has nothing of “${state.service}”.`, [
+        {
+          text: 'Show another service',
+          act: () => this.router.push({ service: '', kind: '', type: '', match: [], by: '' }),
+        },
+      ]),
+      true,
+    );
   }
 
   private failed(error: unknown): void {
@@ -148,15 +204,22 @@ export class App {
 
   private again(ms: number): void {
     clearTimeout(this.timer);
-    if (ms > 0) this.timer = window.setTimeout(() => { if (!document.hidden) void this.start(); }, ms);
+    if (ms > 0)
+      this.timer = window.setTimeout(() => {
+        if (!document.hidden) void this.start();
+      }, ms);
   }
 
   // A link to what is in sight: a range that moves with the clock is pinned, unless it is live.
   private async copyLink(): Promise<void> {
     const { state } = this.router;
     const shown = this.series.data;
-    const pinned = shown && !state.live ? { from: String(Math.floor(shown.from)), to: String(Math.ceil(shown.to)) } : {};
-    await this.copy(`${location.origin}${location.pathname}?${formatState({ ...this.asked(), ...pinned })}`, 'Link copied');
+    const pinned =
+      shown && !state.live ? { from: String(Math.floor(shown.from)), to: String(Math.ceil(shown.to)) } : {};
+    await this.copy(
+      `${location.origin}${location.pathname}?${formatState({ ...this.asked(), ...pinned })}`,
+      'Link copied',
+    );
   }
 
   private async copy(text: string, done: string): Promise<void> {

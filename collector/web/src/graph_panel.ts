@@ -10,7 +10,11 @@ import type { State, View } from './state.ts';
 import { TopTable } from './top_table.ts';
 import { formatValue } from './units.ts';
 
-const views: [View, string][] = [['top', 'Top table'], ['both', 'Both'], ['flame', 'Flame graph']];
+const views: [View, string][] = [
+  ['top', 'Top table'],
+  ['both', 'Both'],
+  ['flame', 'Flame graph'],
+];
 
 export class GraphPanel {
   readonly element: HTMLElement;
@@ -24,13 +28,21 @@ export class GraphPanel {
   private pattern: Pattern = noPattern;
   private hit = -1;
 
-  constructor(private readonly router: Router, copyName: (name: string) => void) {
+  constructor(
+    private readonly router: Router,
+    copyName: (name: string) => void,
+  ) {
     this.flame = new FlameView({ zoomed: (zoom) => router.push({ zoom }), copyName });
     this.table = new TopTable(router);
     this.search = new SearchBar(router, { jump: (direction) => this.jump(direction) });
     this.split = h('div', { class: 'split' }, this.table.element, this.flame.element);
-    this.element = h('main', { class: 'panel graph', id: 'graph' },
-      h('div', { class: 'panel-head graph-head' }, this.tabs, this.search.element, this.summary), this.split, this.notice);
+    this.element = h(
+      'main',
+      { class: 'panel graph', id: 'graph' },
+      h('div', { class: 'panel-head graph-head' }, this.tabs, this.search.element, this.summary),
+      this.split,
+      this.notice,
+    );
   }
 
   // A new answer came, or the page's state changed.
@@ -46,8 +58,21 @@ export class GraphPanel {
   }
 
   showState(state: State, before: State, top: Top | null): void {
-    fill(this.tabs, ...views.map(([view, name]) => h('button', { type: 'button', class: 'segment',
-      'aria-pressed': String(state.view === view), on: { click: () => this.router.push({ view }) } }, name)));
+    fill(
+      this.tabs,
+      ...views.map(([view, name]) =>
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'segment',
+            'aria-pressed': String(state.view === view),
+            on: { click: () => this.router.push({ view }) },
+          },
+          name,
+        ),
+      ),
+    );
     this.split.className = `split view-${state.view}`;
     if (state.zoom !== before.zoom) this.flame.setZoom(state.zoom);
     if (state.search !== before.search || state.regex !== before.regex) this.hit = -1;
@@ -88,8 +113,22 @@ export class GraphPanel {
     const shown = graph.nodes.parent.length;
     const cut = graph.nodes_in_all > shown;
     const all = () => this.router.push({ full: true });
-    fill(this.summary, h('strong', {}, formatValue(graph.total, graph.unit)), ` in ${graph.profiles} profile${graph.profiles === 1 ? '' : 's'}`,
-      cut ? h('button', { type: 'button', class: 'button small', title: `The largest ${shown} of ${graph.nodes_in_all} nodes are shown`,
-        on: { click: all } }, 'Show all nodes') : null);
+    fill(
+      this.summary,
+      h('strong', {}, formatValue(graph.total, graph.unit)),
+      ` in ${graph.profiles} profile${graph.profiles === 1 ? '' : 's'}`,
+      cut
+        ? h(
+            'button',
+            {
+              type: 'button',
+              class: 'button small',
+              title: `The largest ${shown} of ${graph.nodes_in_all} nodes are shown`,
+              on: { click: all },
+            },
+            'Show all nodes',
+          )
+        : null,
+    );
   }
 }

@@ -11,20 +11,45 @@ export interface Binding {
 
 // Keys that other parts handle themselves; they are in the help only.
 const elsewhere: [string, string][] = [
-  ['← ↑ ↓ →', 'Move in the flame graph'], ['Enter', 'Zoom to the function'], ['c', 'Copy the function’s name (in the flame graph)'],
+  ['← ↑ ↓ →', 'Move in the flame graph'],
+  ['Enter', 'Zoom to the function'],
+  ['c', 'Copy the function’s name (in the flame graph)'],
 ];
 
 export class Keys {
   readonly dialog: HTMLDialogElement;
 
   constructor(private readonly bindings: Binding[]) {
-    const row = (shown: string, text: string) => h('tr', {}, h('th', { scope: 'row' }, h('kbd', {}, shown)), h('td', {}, text));
-    this.dialog = h('dialog', { class: 'help', 'aria-label': 'Keyboard map' },
-      h('div', { class: 'help-head' }, h('h2', {}, 'Keyboard'), h('button', { type: 'button', class: 'button square', 'aria-label': 'Close',
-        on: { click: () => this.dialog.close() } }, icon('close'))),
-      h('table', {}, h('tbody', {}, ...elsewhere.map(([shown, text]) => row(shown, text)),
-        ...bindings.map(({ shown, text }) => row(shown, text)), row('?', 'This help'))));
-    this.dialog.addEventListener('click', (event) => { if (event.target === this.dialog) this.dialog.close(); });
+    const row = (shown: string, text: string) =>
+      h('tr', {}, h('th', { scope: 'row' }, h('kbd', {}, shown)), h('td', {}, text));
+    this.dialog = h(
+      'dialog',
+      { class: 'help', 'aria-label': 'Keyboard map' },
+      h(
+        'div',
+        { class: 'help-head' },
+        h('h2', {}, 'Keyboard'),
+        h(
+          'button',
+          { type: 'button', class: 'button square', 'aria-label': 'Close', on: { click: () => this.dialog.close() } },
+          icon('close'),
+        ),
+      ),
+      h(
+        'table',
+        {},
+        h(
+          'tbody',
+          {},
+          ...elsewhere.map(([shown, text]) => row(shown, text)),
+          ...bindings.map(({ shown, text }) => row(shown, text)),
+          row('?', 'This help'),
+        ),
+      ),
+    );
+    this.dialog.addEventListener('click', (event) => {
+      if (event.target === this.dialog) this.dialog.close();
+    });
     document.addEventListener('keydown', (event) => this.key(event));
   }
 

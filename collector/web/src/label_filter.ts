@@ -15,7 +15,10 @@ export class LabelFilter {
   private readonly by = new Popover('Group the timeline by', () => this.chooseGroup(), 'group-by');
   private readonly byList = new OptionList('Find a label', (label) => this.setGroup(label));
 
-  constructor(private readonly router: Router, private readonly asked: () => State) {
+  constructor(
+    private readonly router: Router,
+    private readonly asked: () => State,
+  ) {
     this.by.panel.append(this.byList.element);
     this.group = this.by.element;
     this.add.setFace('Add a label filter', icon('plus'), 'Filter');
@@ -23,16 +26,27 @@ export class LabelFilter {
 
   show(state: State): void {
     fill(this.chips, ...state.match.map((pair, at) => this.chip(pair, at)), this.add.element);
-    this.by.setFace(`Group the timeline by: ${state.by || 'nothing'}`, h('span', { class: 'picker-label' }, 'Group by'),
-      state.by || 'nothing');
+    this.by.setFace(
+      `Group the timeline by: ${state.by || 'nothing'}`,
+      h('span', { class: 'picker-label' }, 'Group by'),
+      state.by || 'nothing',
+    );
   }
 
   private chip(pair: string, at: number): HTMLElement {
     const cut = pair.indexOf('=');
     const remove = () => this.router.push({ match: this.router.state.match.filter((_, other) => other !== at) });
-    return h('span', { class: 'chip' }, h('span', { class: 'chip-label' }, pair.slice(0, cut)),
+    return h(
+      'span',
+      { class: 'chip' },
+      h('span', { class: 'chip-label' }, pair.slice(0, cut)),
       h('span', { class: 'chip-value', title: pair }, pair.slice(cut + 1)),
-      h('button', { type: 'button', class: 'chip-remove', 'aria-label': `Remove filter ${pair}`, on: { click: remove } }, icon('close')));
+      h(
+        'button',
+        { type: 'button', class: 'chip-remove', 'aria-label': `Remove filter ${pair}`, on: { click: remove } },
+        icon('close'),
+      ),
+    );
   }
 
   private chooseLabel(): void {
@@ -69,7 +83,10 @@ async function offer(list: OptionList, load: () => Promise<string[]>, current: s
   list.message('Loading…');
   try {
     const values = await load();
-    list.show(values.map((value) => ({ value, text: value || 'nothing' })), current);
+    list.show(
+      values.map((value) => ({ value, text: value || 'nothing' })),
+      current,
+    );
     if (values.length === 0) list.message('No labels in this range');
   } catch (error) {
     list.message(error instanceof ApiError ? error.message : String(error));

@@ -21,11 +21,22 @@ export class OptionList {
   private current = '';
   private active = 0;
 
-  constructor(label: string, private readonly pick: (value: string) => void) {
+  constructor(
+    label: string,
+    private readonly pick: (value: string) => void,
+  ) {
     this.list = h('ul', { class: 'option-list', role: 'listbox', id: this.id, 'aria-label': label });
     this.field = h('input', {
-      class: 'field', type: 'text', placeholder: label, role: 'combobox', autocomplete: 'off', spellcheck: 'false',
-      'aria-label': label, 'aria-expanded': 'true', 'aria-controls': this.id, 'aria-autocomplete': 'list',
+      class: 'field',
+      type: 'text',
+      placeholder: label,
+      role: 'combobox',
+      autocomplete: 'off',
+      spellcheck: 'false',
+      'aria-label': label,
+      'aria-expanded': 'true',
+      'aria-controls': this.id,
+      'aria-autocomplete': 'list',
       on: { input: () => this.narrow(), keydown: (event) => this.key(event) },
     });
     this.element = h('div', { class: 'options' }, this.field, this.list);
@@ -47,17 +58,29 @@ export class OptionList {
   private narrow(): void {
     const typed = this.field.value.toLowerCase();
     this.shown = this.options.filter(({ text }) => text.toLowerCase().includes(typed)).slice(0, most);
-    this.active = Math.max(0, this.shown.findIndex(({ value }) => value === this.current));
+    this.active = Math.max(
+      0,
+      this.shown.findIndex(({ value }) => value === this.current),
+    );
     this.render();
   }
 
   private render(): void {
-    const rows = this.shown.map(({ value, text, detail }, at) => h('li', {
-      role: 'option', id: `${this.id}-${at}`, class: at === this.active ? 'option active' : 'option',
-      'aria-selected': String(value === this.current),
-      on: { click: () => this.pick(value), mousemove: () => this.activate(at) },
-    }, h('span', { class: 'option-text', title: text }, text), detail ? h('span', { class: 'option-detail' }, detail) : null,
-      value === this.current ? icon('check') : null));
+    const rows = this.shown.map(({ value, text, detail }, at) =>
+      h(
+        'li',
+        {
+          role: 'option',
+          id: `${this.id}-${at}`,
+          class: at === this.active ? 'option active' : 'option',
+          'aria-selected': String(value === this.current),
+          on: { click: () => this.pick(value), mousemove: () => this.activate(at) },
+        },
+        h('span', { class: 'option-text', title: text }, text),
+        detail ? h('span', { class: 'option-detail' }, detail) : null,
+        value === this.current ? icon('check') : null,
+      ),
+    );
     fill(this.list, ...(rows.length ? rows : [h('li', { class: 'option-note' }, 'Nothing matches')]));
     this.activate(this.active);
   }

@@ -15,7 +15,9 @@ export class Pickers {
   readonly service: HTMLElement;
   readonly kinds = h('div', { class: 'segments', role: 'group', 'aria-label': 'Kind of profile' });
   readonly type = h('select', {
-    class: 'title-select', 'aria-label': 'Measured value', hidden: true,
+    class: 'title-select',
+    'aria-label': 'Measured value',
+    hidden: true,
     on: { change: () => this.router.push({ type: this.type.value, zoom: '' }) },
   });
   private services: Service[] = [];
@@ -32,10 +34,21 @@ export class Pickers {
     this.services = services;
     this.setService(selection?.service.service ?? this.router.state.service);
     const kinds = selection ? sortedKinds(selection.service) : [];
-    fill(this.kinds, ...kinds.map(({ kind }) => h('button', {
-      type: 'button', class: 'segment', 'aria-pressed': String(kind === selection?.kind.kind),
-      on: { click: () => this.router.push({ ...fresh, kind }) },
-    }, kindName(kind))));
+    fill(
+      this.kinds,
+      ...kinds.map(({ kind }) =>
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'segment',
+            'aria-pressed': String(kind === selection?.kind.kind),
+            on: { click: () => this.router.push({ ...fresh, kind }) },
+          },
+          kindName(kind),
+        ),
+      ),
+    );
     const types = selection?.kind.types ?? [];
     this.type.hidden = types.length < 2;
     fill(this.type, ...types.map(({ type }) => h('option', { value: type }, typeName(type))));
@@ -43,15 +56,23 @@ export class Pickers {
   }
 
   private setService(name: string): void {
-    this.popover.setFace(name ? `Service: ${name}` : 'Service', h('span', { class: 'picker-label' }, 'Service'),
-      h('strong', {}, name || 'choose'));
+    this.popover.setFace(
+      name ? `Service: ${name}` : 'Service',
+      h('span', { class: 'picker-label' }, 'Service'),
+      h('strong', {}, name || 'choose'),
+    );
   }
 
   private list(): void {
     const now = Date.now() / 1000;
-    this.options.show(this.services.map(({ service, last }) => ({
-      value: service, text: service, detail: now - last < 60 ? 'now' : `${formatSpan(now - last)} ago`,
-    })), this.router.state.service);
+    this.options.show(
+      this.services.map(({ service, last }) => ({
+        value: service,
+        text: service,
+        detail: now - last < 60 ? 'now' : `${formatSpan(now - last)} ago`,
+      })),
+      this.router.state.service,
+    );
   }
 
   private pick(service: string): void {

@@ -8,11 +8,24 @@ export class Popover {
   readonly element: HTMLElement;
   private readonly face = h('span', { class: 'picker-face' });
 
-  constructor(label: string, private readonly opened: () => void, className = '') {
-    this.button = h('button', {
-      type: 'button', class: 'button picker', 'aria-haspopup': 'true', 'aria-expanded': 'false', 'aria-label': label,
-      on: { click: () => (this.panel.hidden ? this.open() : this.close()) },
-    }, this.face, icon('chevron'));
+  constructor(
+    label: string,
+    private readonly opened: () => void,
+    className = '',
+  ) {
+    this.button = h(
+      'button',
+      {
+        type: 'button',
+        class: 'button picker',
+        'aria-haspopup': 'true',
+        'aria-expanded': 'false',
+        'aria-label': label,
+        on: { click: () => (this.panel.hidden ? this.open() : this.close()) },
+      },
+      this.face,
+      icon('chevron'),
+    );
     this.element = h('div', { class: `popover-anchor ${className}` }, this.button, this.panel);
     this.element.addEventListener('keydown', (event) => this.key(event));
     document.addEventListener('pointerdown', (event) => {

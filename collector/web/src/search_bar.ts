@@ -12,25 +12,57 @@ export interface SearchHost {
 export class SearchBar {
   readonly element: HTMLElement;
   private readonly field = h('input', {
-    class: 'search-field', type: 'search', placeholder: 'Search functions ( / )', 'aria-label': 'Search functions',
-    autocomplete: 'off', spellcheck: 'false',
+    class: 'search-field',
+    type: 'search',
+    placeholder: 'Search functions ( / )',
+    'aria-label': 'Search functions',
+    autocomplete: 'off',
+    spellcheck: 'false',
     on: { input: () => this.typed(), keydown: (event) => this.key(event) },
   });
-  private readonly regex = h('button', {
-    type: 'button', class: 'search-toggle', title: 'Regular expression', 'aria-label': 'Regular expression',
-    on: { click: () => this.router.replace({ regex: !this.router.state.regex }) },
-  }, '.*');
+  private readonly regex = h(
+    'button',
+    {
+      type: 'button',
+      class: 'search-toggle',
+      title: 'Regular expression',
+      'aria-label': 'Regular expression',
+      on: { click: () => this.router.replace({ regex: !this.router.state.regex }) },
+    },
+    '.*',
+  );
   private readonly badge = h('output', { class: 'badge', hidden: true });
   private readonly error = h('div', { class: 'search-error', role: 'alert', hidden: true });
   private readonly steps: HTMLElement;
 
-  constructor(private readonly router: Router, private readonly host: SearchHost) {
-    const step = (name: string, title: string, direction: -1 | 1) => h('button', {
-      type: 'button', class: 'search-step', title, 'aria-label': title, on: { click: () => host.jump(direction) },
-    }, icon(name));
-    this.steps = h('span', { class: 'search-steps', hidden: true }, step('up', 'Previous match (Shift+N)', -1), step('down', 'Next match (N)', 1));
-    this.element = h('div', { class: 'search', role: 'search' },
-      h('div', { class: 'search-box' }, icon('search'), this.field, this.badge, this.steps, this.regex), this.error);
+  constructor(
+    private readonly router: Router,
+    private readonly host: SearchHost,
+  ) {
+    const step = (name: string, title: string, direction: -1 | 1) =>
+      h(
+        'button',
+        {
+          type: 'button',
+          class: 'search-step',
+          title,
+          'aria-label': title,
+          on: { click: () => host.jump(direction) },
+        },
+        icon(name),
+      );
+    this.steps = h(
+      'span',
+      { class: 'search-steps', hidden: true },
+      step('up', 'Previous match (Shift+N)', -1),
+      step('down', 'Next match (N)', 1),
+    );
+    this.element = h(
+      'div',
+      { class: 'search', role: 'search' },
+      h('div', { class: 'search-box' }, icon('search'), this.field, this.badge, this.steps, this.regex),
+      this.error,
+    );
   }
 
   show(state: State, complaint: string): void {

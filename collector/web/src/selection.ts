@@ -5,14 +5,27 @@ import type { Kind, Service } from './api.ts';
 import type { State } from './state.ts';
 
 export const kindNames: Record<string, string> = {
-  cpu: 'CPU', wall: 'Wall clock', heap: 'Memory', lock: 'Locks', io: 'Blocking I/O', errors: 'Errors',
+  cpu: 'CPU',
+  wall: 'Wall clock',
+  heap: 'Memory',
+  lock: 'Locks',
+  io: 'Blocking I/O',
+  errors: 'Errors',
 };
 
 const kindOrder = ['cpu', 'wall', 'heap', 'lock', 'io', 'errors'];
 
 const typeNames: Record<string, string> = {
-  cpu: 'CPU time', wall: 'Wall time', samples: 'Samples', delay: 'Time waited', contentions: 'Waits', bytes: 'Bytes moved',
-  alloc_objects: 'Allocations', alloc_space: 'Allocated bytes', inuse_objects: 'Live objects', inuse_space: 'Live bytes',
+  cpu: 'CPU time',
+  wall: 'Wall time',
+  samples: 'Samples',
+  delay: 'Time waited',
+  contentions: 'Waits',
+  bytes: 'Bytes moved',
+  alloc_objects: 'Allocations',
+  alloc_space: 'Allocated bytes',
+  inuse_objects: 'Live objects',
+  inuse_space: 'Live bytes',
   exceptions: 'Errors raised',
 };
 
@@ -38,7 +51,10 @@ export interface Selection {
 
 // Without a service in the link, the one that sent something last; undefined where the link's is not known.
 export function resolveSelection(state: State, services: Service[]): Selection | undefined {
-  const latest = services.reduce<Service | undefined>((best, one) => (!best || one.last > best.last ? one : best), undefined);
+  const latest = services.reduce<Service | undefined>(
+    (best, one) => (!best || one.last > best.last ? one : best),
+    undefined,
+  );
   const service = state.service ? services.find((one) => one.service === state.service) : latest;
   if (!service || service.kinds.length === 0) return undefined;
   const kinds = sortedKinds(service);

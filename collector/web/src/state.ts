@@ -25,8 +25,21 @@ export interface State {
 }
 
 export const defaults: Readonly<State> = Object.freeze({
-  service: '', kind: '', type: '', from: 'now-1h', to: 'now', match: [], by: '', view: 'both' as View,
-  search: '', regex: false, zoom: '', sort: 'self' as SortColumn, descending: true, live: false, full: false,
+  service: '',
+  kind: '',
+  type: '',
+  from: 'now-1h',
+  to: 'now',
+  match: [],
+  by: '',
+  view: 'both' as View,
+  search: '',
+  regex: false,
+  zoom: '',
+  sort: 'self' as SortColumn,
+  descending: true,
+  live: false,
+  full: false,
 });
 
 const views: readonly string[] = ['both', 'flame', 'top'];
@@ -49,12 +62,17 @@ export function parseState(query: string): State {
   const column = sort.replace(/^-/, '');
   const to = time(params.get('to'), defaults.to);
   return {
-    service: text('service'), kind: text('kind'), type: text('type'),
-    from: time(params.get('from'), defaults.from), to,
+    service: text('service'),
+    kind: text('kind'),
+    type: text('type'),
+    from: time(params.get('from'), defaults.from),
+    to,
     match: params.getAll('match').filter((pair) => pair.indexOf('=') > 0),
     by: text('by'),
     view: views.includes(text('view')) ? (text('view') as View) : defaults.view,
-    search: text('q'), regex: params.get('regex') === '1', zoom: text('zoom'),
+    search: text('q'),
+    regex: params.get('regex') === '1',
+    zoom: text('zoom'),
     sort: columns.includes(column) ? (column as SortColumn) : defaults.sort,
     descending: sort ? sort.startsWith('-') : defaults.descending,
     live: params.get('live') === '1' && to === 'now',
@@ -67,7 +85,8 @@ export function formatState(state: State): string {
   const put = (name: string, value: string, fallback: string) => {
     if (value !== fallback) params.append(name, value);
   };
-  for (const name of ['service', 'kind', 'type', 'from', 'to', 'by', 'view'] as const) put(name, state[name], defaults[name]);
+  for (const name of ['service', 'kind', 'type', 'from', 'to', 'by', 'view'] as const)
+    put(name, state[name], defaults[name]);
   for (const pair of state.match) params.append('match', pair);
   put('q', state.search, '');
   put('regex', state.regex ? '1' : '', '');

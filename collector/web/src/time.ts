@@ -8,10 +8,15 @@ export interface Range {
 }
 
 export const presets: { span: string; name: string }[] = [
-  { span: '5m', name: 'Last 5 minutes' }, { span: '15m', name: 'Last 15 minutes' }, { span: '1h', name: 'Last hour' },
-  { span: '6h', name: 'Last 6 hours' }, { span: '24h', name: 'Last 24 hours' }, { span: '7d', name: 'Last 7 days' },
+  { span: '5m', name: 'Last 5 minutes' },
+  { span: '15m', name: 'Last 15 minutes' },
+  { span: '1h', name: 'Last hour' },
+  { span: '6h', name: 'Last 6 hours' },
+  { span: '24h', name: 'Last 24 hours' },
+  { span: '7d', name: 'Last 7 days' },
 ];
 
+const unitNames: Record<string, string> = { s: 'second', m: 'minute', h: 'hour', d: 'day' };
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };
 const relative = /^now(?:-(\d+)([smhd]))?$/;
 
@@ -61,9 +66,11 @@ export function formatSpan(seconds: number): string {
 export function rangeName(range: Range): string {
   const preset = presets.find(({ span }) => range.from === `now-${span}` && range.to === 'now');
   if (preset) return preset.name;
+  const ago = relative.exec(range.from);
+  if (ago?.[1] && range.to === 'now') return `Last ${ago[1]} ${unitNames[ago[2]]}${ago[1] === '1' ? '' : 's'}`;
   const end = (text: string) => (isRelative(text) ? text : formatMoment(Number(text)));
-  const sameDay = !isRelative(range.from) && !isRelative(range.to)
-    && formatDay(Number(range.from)) === formatDay(Number(range.to));
+  const sameDay =
+    !isRelative(range.from) && !isRelative(range.to) && formatDay(Number(range.from)) === formatDay(Number(range.to));
   return `${end(range.from)} – ${sameDay ? formatClock(Number(range.to)) : end(range.to)}`;
 }
 

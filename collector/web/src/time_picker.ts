@@ -4,7 +4,16 @@ import { fill, h, icon } from './dom.ts';
 import { Popover } from './popover.ts';
 import type { Router } from './router.ts';
 import { normalTime, type State } from './state.ts';
-import { formatMoment, isRelative, parseTime, presets, rangeName, resolveRange, shiftRange, widenRange } from './time.ts';
+import {
+  formatMoment,
+  isRelative,
+  parseTime,
+  presets,
+  rangeName,
+  resolveRange,
+  shiftRange,
+  widenRange,
+} from './time.ts';
 
 const nowS = () => Date.now() / 1000;
 
@@ -15,22 +24,53 @@ export class TimePicker {
   private readonly from = this.field('From');
   private readonly to = this.field('To');
   private readonly complaint = h('p', { class: 'complaint', role: 'alert', hidden: true });
-  private readonly live = h('button', {
-    type: 'button', class: 'button live', title: 'Refresh every 10 seconds (l)', on: { click: () => this.toggleLive() },
-  }, h('span', { class: 'live-dot', 'aria-hidden': 'true' }), 'Live');
+  private readonly live = h(
+    'button',
+    {
+      type: 'button',
+      class: 'button live',
+      title: 'Refresh every 10 seconds (l)',
+      on: { click: () => this.toggleLive() },
+    },
+    h('span', { class: 'live-dot', 'aria-hidden': 'true' }),
+    'Live',
+  );
 
-  constructor(private readonly router: Router, refresh: () => void) {
+  constructor(
+    private readonly router: Router,
+    refresh: () => void,
+  ) {
     const apply = h('button', { type: 'submit', class: 'button primary' }, 'Show this range');
-    const form = h('form', { class: 'exact', novalidate: true, on: { submit: (event) => this.apply(event) } },
-      this.from.parentElement, this.to.parentElement, this.complaint,
-      h('p', { class: 'hint' }, '2026-01-31 14:05, now-90m, unix seconds. Local time.'), apply);
+    const form = h(
+      'form',
+      { class: 'exact', novalidate: true, on: { submit: (event) => this.apply(event) } },
+      this.from.parentElement,
+      this.to.parentElement,
+      this.complaint,
+      h('p', { class: 'hint' }, '2026-01-31 14:05, now-90m, unix seconds. Local time.'),
+      apply,
+    );
     this.popover.panel.append(this.presetList, form);
     const button = (name: string, title: string, act: () => void) =>
-      h('button', { type: 'button', class: 'button square', title, 'aria-label': title, on: { click: act } }, icon(name));
-    this.element = h('div', { class: 'time' },
-      h('div', { class: 'joined' }, button('left', 'Earlier ( [ )', () => this.shift(-1)), this.popover.element,
-        button('right', 'Later ( ] )', () => this.shift(1)), button('out', 'Zoom out ( - )', () => this.out())),
-      this.live, button('refresh', 'Refresh (.)', refresh));
+      h(
+        'button',
+        { type: 'button', class: 'button square', title, 'aria-label': title, on: { click: act } },
+        icon(name),
+      );
+    this.element = h(
+      'div',
+      { class: 'time' },
+      h(
+        'div',
+        { class: 'joined' },
+        button('left', 'Earlier ( [ )', () => this.shift(-1)),
+        this.popover.element,
+        button('right', 'Later ( ] )', () => this.shift(1)),
+        button('out', 'Zoom out ( - )', () => this.out()),
+      ),
+      this.live,
+      button('refresh', 'Refresh (.)', refresh),
+    );
   }
 
   show(state: State): void {
@@ -61,10 +101,21 @@ export class TimePicker {
 
   private opened(): void {
     const { state } = this.router;
-    fill(this.presetList, ...presets.map(({ span, name }) => h('button', {
-      type: 'button', class: 'preset', 'aria-pressed': String(state.from === `now-${span}` && state.to === 'now'),
-      on: { click: () => this.pick({ from: `now-${span}`, to: 'now' }) },
-    }, name)));
+    fill(
+      this.presetList,
+      ...presets.map(({ span, name }) =>
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'preset',
+            'aria-pressed': String(state.from === `now-${span}` && state.to === 'now'),
+            on: { click: () => this.pick({ from: `now-${span}`, to: 'now' }) },
+          },
+          name,
+        ),
+      ),
+    );
     const range = resolveRange(state, nowS());
     this.from.value = isRelative(state.from) ? state.from : formatMoment(range.from);
     this.to.value = isRelative(state.to) ? state.to : formatMoment(range.to);

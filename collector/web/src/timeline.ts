@@ -34,10 +34,24 @@ export class Timeline {
   private axis: Axis = axisFor('cpu', 'nanoseconds');
   private readonly hidden = new Set<string>();
 
-  constructor(private readonly host: TimelineHost, private readonly type: HTMLSelectElement) {
-    this.element = h('section', { class: 'panel timeline', 'aria-label': 'Timeline' },
-      h('div', { class: 'panel-head' }, this.title, this.type, this.unit, this.legend,
-        h('span', { class: 'hint drag-hint' }, 'Drag to zoom in, double-click to go back')), this.plot);
+  constructor(
+    private readonly host: TimelineHost,
+    private readonly type: HTMLSelectElement,
+  ) {
+    this.element = h(
+      'section',
+      { class: 'panel timeline', 'aria-label': 'Timeline' },
+      h(
+        'div',
+        { class: 'panel-head' },
+        this.title,
+        this.type,
+        this.unit,
+        this.legend,
+        h('span', { class: 'hint drag-hint' }, 'Drag to zoom in, double-click to go back'),
+      ),
+      this.plot,
+    );
     this.plot.append(this.readout);
     new ResizeObserver(() => this.chart?.setSize(this.size())).observe(this.plot);
   }
@@ -80,12 +94,27 @@ export class Timeline {
 
   private drawLegend(series: Series): void {
     const grouped = series.series.length > 1 || series.series[0]?.label !== '';
-    fill(this.legend, ...(grouped ? series.series.map(({ label }, at) => {
-      const swatch = h('span', { class: 'swatch' });
-      swatch.style.background = this.color(at);
-      return h('button', { type: 'button', class: 'legend-item', 'aria-pressed': String(!this.hidden.has(label)),
-        title: label, on: { click: () => this.toggle(label) } }, swatch, label || '(none)');
-    }) : []));
+    fill(
+      this.legend,
+      ...(grouped
+        ? series.series.map(({ label }, at) => {
+            const swatch = h('span', { class: 'swatch' });
+            swatch.style.background = this.color(at);
+            return h(
+              'button',
+              {
+                type: 'button',
+                class: 'legend-item',
+                'aria-pressed': String(!this.hidden.has(label)),
+                title: label,
+                on: { click: () => this.toggle(label) },
+              },
+              swatch,
+              label || '(none)',
+            );
+          })
+        : []),
+    );
   }
 
   private toggle(label: string): void {
@@ -100,20 +129,45 @@ export class Timeline {
     const axis = { stroke: ink, grid, ticks: { show: false }, font: `11px ${style.getPropertyValue('--font')}` };
     const long = series.to - series.from > 86400;
     return {
-      ...this.size(), legend: { show: false }, padding: [8, 12, 0, 0],
-      scales: { x: { time: true, range: () => [series.from, series.to] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
+      ...this.size(),
+      legend: { show: false },
+      padding: [8, 12, 0, 0],
+      scales: {
+        x: { time: true, range: () => [series.from, series.to] },
+        y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] },
+      },
       axes: [
         { ...axis, size: 26, values: (_, splits) => splits.map((at) => tick(at, long, series.to - series.from)) },
-        { ...axis, size: (_, values) => 16 + 6.5 * Math.max(3, ...(values ?? []).map((text) => text.length)), space: 28,
-          ...(series.unit === 'bytes' ? { incrs: binarySteps } : {}), values: (_, splits) => splits.map((value) => this.axis.format(value)) },
+        {
+          ...axis,
+          size: (_, values) => 16 + 6.5 * Math.max(3, ...(values ?? []).map((text) => text.length)),
+          space: 22,
+          ...(series.unit === 'bytes' ? { incrs: binarySteps } : {}),
+          values: (_, splits) => splits.map((value) => this.axis.format(value)),
+        },
       ],
-      series: [{}, ...series.series.map(({ label }, at) => ({
-        label, stroke: this.color(at), width: 1.5, show: !this.hidden.has(label), spanGaps: false,
-        ...(series.series.length === 1 ? { fill: `${this.color(at)}22` } : {}),
-      }))],
+      series: [
+        {},
+        ...series.series.map(({ label }, at) => ({
+          label,
+          stroke: this.color(at),
+          width: 1.5,
+          points: { size: 4, fill: this.color(at) },
+          show: !this.hidden.has(label),
+          spanGaps: false,
+          ...(series.series.length === 1 ? { fill: `${this.color(at)}22` } : {}),
+        })),
+      ],
       cursor: {
-        y: false, points: { size: 7 }, drag: { x: true, y: false, setScale: false, dist: 5 },
-        bind: { dblclick: () => () => { this.host.leave(); return null; } },
+        y: false,
+        points: { size: 7 },
+        drag: { x: true, y: false, setScale: false, dist: 5 },
+        bind: {
+          dblclick: () => () => {
+            this.host.leave();
+            return null;
+          },
+        },
       },
       hooks: { setSelect: [(chart) => this.selected(chart)], setCursor: [(chart) => this.read(chart)] },
     };
@@ -132,15 +186,26 @@ export class Timeline {
     const { idx, left } = chart.cursor;
     this.readout.hidden = idx === null || idx === undefined || left === undefined || left < 0;
     if (this.readout.hidden || idx == null || left === undefined || !this.series) return;
-    const rows = this.series.series.map(({ label }, at) => ({ label, at, value: chart.data[at + 1][idx] }))
-      .filter(({ label }) => !this.hidden.has(label)).slice(0, 12);
-    fill(this.readout, h('div', { class: 'readout-time' }, formatMoment(chart.data[0][idx])),
+    const rows = this.series.series
+      .map(({ label }, at) => ({ label, at, value: chart.data[at + 1][idx] }))
+      .filter(({ label }) => !this.hidden.has(label))
+      .slice(0, 12);
+    fill(
+      this.readout,
+      h('div', { class: 'readout-time' }, formatMoment(chart.data[0][idx])),
       ...rows.map(({ label, at, value }) => {
         const swatch = h('span', { class: 'swatch' });
         swatch.style.background = this.color(at);
         const text = value == null ? 'nothing recorded' : `${this.axis.format(value)}${this.suffix()}`;
-        return h('div', { class: 'readout-row' }, swatch, label ? h('span', { class: 'readout-label' }, label) : null, h('strong', {}, text));
-      }));
+        return h(
+          'div',
+          { class: 'readout-row' },
+          swatch,
+          label ? h('span', { class: 'readout-label' }, label) : null,
+          h('strong', {}, text),
+        );
+      }),
+    );
     const at = left + chart.over.offsetLeft + 14;
     const flip = at + this.readout.offsetWidth > this.plot.clientWidth;
     this.readout.style.transform = `translate(${Math.round(flip ? at - 28 - this.readout.offsetWidth : at)}px, 6px)`;
@@ -155,5 +220,5 @@ export class Timeline {
 function tick(at: number, long: boolean, span: number): string {
   if (!long) return formatClock(at, span < 300);
   const clock = formatClock(at, false);
-  return clock === '00:00' || span > 4 * 86400 ? formatDay(at).slice(5) : clock;
+  return clock === '00:00' || span > 20 * 86400 ? formatDay(at).slice(5) : clock;
 }

@@ -21,9 +21,11 @@ function completeSteps({ times, step, to }: Series): number {
 export function chartColumns(series: Series, axis: Axis): [number[], ...(number | null)[][]] {
   const times = series.times.slice(0, completeSteps(series));
   const seconds = times.map((start) => coveredSeconds(start, series));
-  const columns = series.series.map(({ values }) => times.map((_, at) => {
-    const value = values[at] ?? null;
-    return value === null ? null : axis.value(value, seconds[at]);
-  }));
+  const columns = series.series.map(({ values }) =>
+    times.map((_, at) => {
+      const value = values[at] ?? null;
+      return value === null ? null : axis.value(value, seconds[at]);
+    }),
+  );
   return [times, ...columns];
 }

@@ -22,7 +22,11 @@ const compare: Record<SortColumn, (a: TopFunction, b: TopFunction) => number> = 
 
 // A whole name in quotes only highlights: the table stays for comparing and for the next click.
 export function topRows(
-  rows: TopFunction[], pattern: Pattern, searching: boolean, sort: SortColumn, descending: boolean,
+  rows: TopFunction[],
+  pattern: Pattern,
+  searching: boolean,
+  sort: SortColumn,
+  descending: boolean,
 ): TopFunction[] {
   const kept = searching && !pattern.exact ? rows.filter(({ name }) => pattern.test(name)) : [...rows];
   const direction = descending ? -1 : 1;

@@ -11,6 +11,9 @@ import { formatPoints, formatShare, formatValue } from './units.ts';
 
 const atFirst = 150; // rows; the rest on request, because thousands of rows make typing a search slow
 
+// Points of change from which on a trend has a colour: below it is mostly noise of sampling.
+const worthColor = 0.005;
+
 const columns: { column: SortColumn; title: string; hint: string }[] = [
   { column: 'name', title: 'Function', hint: '' },
   { column: 'self', title: 'Self', hint: 'In the function itself' },
@@ -28,8 +31,13 @@ export class TopTable {
   private widest = { self: 1, total: 1 }; // shares that have the longest bars
 
   constructor(private readonly router: Router) {
-    const table = h('table', { class: 'top-table' },
-      h('caption', { class: 'visually-hidden' }, 'Hottest functions'), this.head, this.body);
+    const table = h(
+      'table',
+      { class: 'top-table' },
+      h('caption', { class: 'visually-hidden' }, 'Hottest functions'),
+      this.head,
+      this.body,
+    );
     this.element = h('div', { class: 'top', tabindex: -1 }, table, this.foot);
   }
 
@@ -42,23 +50,59 @@ export class TopTable {
   private render(state: State, pattern: Pattern): void {
     fill(this.head, h('tr', {}, ...columns.map((column) => this.heading(column, state))));
     const all = this.top?.functions ?? [];
-    this.widest = { self: Math.max(...all.map((row) => row.self_share)), total: Math.max(...all.map((row) => row.total_share)) };
+    this.widest = {
+      self: Math.max(...all.map((row) => row.self_share)),
+      total: Math.max(...all.map((row) => row.total_share)),
+    };
     const rows = topRows(all, pattern, state.search !== '', state.sort, state.descending);
     fill(this.body, ...rows.slice(0, this.limit).map((row) => this.row(row, state, pattern)));
     const more = rows.length - this.limit;
-    fill(this.foot, more > 0 ? h('button', { type: 'button', class: 'button small', on: { click: () => {
-      this.limit = rows.length;
-      this.render(state, pattern);
-    } } }, `Show ${more} more`) : null,
-    all.length > 0 && rows.length === 0 ? h('p', { class: 'note' }, 'No function of this table matches the search.') : null);
+    fill(
+      this.foot,
+      more > 0
+        ? h(
+            'button',
+            {
+              type: 'button',
+              class: 'button small',
+              on: {
+                click: () => {
+                  this.limit = rows.length;
+                  this.render(state, pattern);
+                },
+              },
+            },
+            `Show ${more} more`,
+          )
+        : null,
+      all.length > 0 && rows.length === 0
+        ? h('p', { class: 'note' }, 'No function of this table matches the search.')
+        : null,
+    );
   }
 
   private heading({ column, title, hint }: (typeof columns)[number], state: State): HTMLElement {
     const sorted = state.sort === column;
     const descending = sorted ? !state.descending : column !== 'name';
-    return h('th', { scope: 'col', class: `col-${column}`, 'aria-sort': !sorted ? 'none' : state.descending ? 'descending' : 'ascending' },
-      h('button', { type: 'button', class: 'sort', title: hint, on: { click: () => this.router.push({ sort: column, descending }) } },
-        title, sorted ? icon(state.descending ? 'down' : 'up') : null));
+    return h(
+      'th',
+      {
+        scope: 'col',
+        class: `col-${column}`,
+        'aria-sort': !sorted ? 'none' : state.descending ? 'descending' : 'ascending',
+      },
+      h(
+        'button',
+        {
+          type: 'button',
+          class: 'sort',
+          title: hint,
+          on: { click: () => this.router.push({ sort: column, descending }) },
+        },
+        title,
+        sorted ? icon(state.descending ? 'down' : 'up') : null,
+      ),
+    );
   }
 
   private row(row: TopFunction, state: State, pattern: Pattern): HTMLElement {
@@ -66,29 +110,58 @@ export class TopTable {
     const click = () => this.router.push({ search: chosen ? '' : `"${row.name}"`, regex: false });
     const unit = this.top?.unit ?? 'count';
     const { scope, base, parameters } = nameParts(row.name);
-    return h('tr', { class: chosen ? 'chosen' : '', on: { click } },
-      h('th', { scope: 'row', class: 'col-name' }, h('button', { type: 'button', class: 'function', 'aria-pressed': String(chosen),
-        title: row.file ? `${row.name}\n${row.file}` : row.name },
-        h('span', { class: 'scope' }, scope), h('span', { class: 'base' }, base), h('span', { class: 'parameters' }, parameters))),
-      measure('col-self', row.self, row.self_share, unit, this.widest.self), measure('col-total', row.total, row.total_share, unit, this.widest.total),
-      trend(row));
+    return h(
+      'tr',
+      { class: chosen ? 'chosen' : '', on: { click } },
+      h(
+        'th',
+        { scope: 'row', class: 'col-name' },
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'function',
+            'aria-pressed': String(chosen),
+            title: row.file ? `${row.name}\n${row.file}` : row.name,
+          },
+          h('span', { class: 'scope' }, scope),
+          h('span', { class: 'base' }, base),
+          h('span', { class: 'parameters' }, parameters),
+        ),
+      ),
+      measure('col-self', row.self, row.self_share, unit, this.widest.self),
+      measure('col-total', row.total, row.total_share, unit, this.widest.total),
+      trend(row),
+    );
   }
 }
 
 function measure(className: string, value: number, share: number, unit: string, widest: number): HTMLElement {
   const bar = h('span', { class: 'bar', 'aria-hidden': 'true' });
   bar.style.width = `${(94 * share) / (widest || 1)}%`;
-  return h('td', { class: className }, bar, h('span', { class: 'value' }, formatValue(value, unit)),
-    h('span', { class: 'share' }, formatShare(share)));
+  return h(
+    'td',
+    { class: className },
+    bar,
+    h('span', { class: 'value' }, formatValue(value, unit)),
+    h('span', { class: 'share' }, formatShare(share)),
+  );
 }
 
 function trend(row: TopFunction): HTMLElement {
   const change = trendOf(row);
-  if (change === null || !row.before) return h('td', { class: 'col-trend even', title: 'Nothing was recorded in the range before' }, '–');
-  const was = `Self ${formatShare(row.before.self_share)} → ${formatShare(row.self_share)}, `
-    + `total ${formatShare(row.before.total_share)} → ${formatShare(row.total_share)}`;
+  if (change === null || !row.before)
+    return h('td', { class: 'col-trend even', title: 'Nothing was recorded in the range before' }, '–');
+  const was =
+    `Self ${formatShare(row.before.self_share)} → ${formatShare(row.self_share)}, ` +
+    `total ${formatShare(row.before.total_share)} → ${formatShare(row.total_share)}`;
   if (isNew(row)) return h('td', { class: 'col-trend worse', title: was }, 'new');
   const shown = formatPoints(change);
-  const how = shown === '0.0' ? 'even' : change > 0 ? 'worse' : 'better';
-  return h('td', { class: `col-trend ${how}`, title: was }, how === 'even' ? null : icon(change > 0 ? 'up' : 'down'), shown);
+  const how = Math.abs(change) < worthColor ? 'even' : change > 0 ? 'worse' : 'better';
+  return h(
+    'td',
+    { class: `col-trend ${how}`, title: was },
+    how === 'even' ? null : icon(change > 0 ? 'up' : 'down'),
+    shown,
+  );
 }

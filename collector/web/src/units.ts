@@ -8,15 +8,27 @@ interface Step {
 }
 
 const durations: Step[] = [
-  { name: 'ns', size: 1 }, { name: 'µs', size: 1e3 }, { name: 'ms', size: 1e6 }, { name: 's', size: 1e9 },
-  { name: 'min', size: 60e9 }, { name: 'h', size: 3600e9 }, { name: 'd', size: 86400e9 },
+  { name: 'ns', size: 1 },
+  { name: 'µs', size: 1e3 },
+  { name: 'ms', size: 1e6 },
+  { name: 's', size: 1e9 },
+  { name: 'min', size: 60e9 },
+  { name: 'h', size: 3600e9 },
+  { name: 'd', size: 86400e9 },
 ];
 const sizes: Step[] = [
-  { name: 'B', size: 1 }, { name: 'KiB', size: 2 ** 10 }, { name: 'MiB', size: 2 ** 20 },
-  { name: 'GiB', size: 2 ** 30 }, { name: 'TiB', size: 2 ** 40 }, { name: 'PiB', size: 2 ** 50 },
+  { name: 'B', size: 1 },
+  { name: 'KiB', size: 2 ** 10 },
+  { name: 'MiB', size: 2 ** 20 },
+  { name: 'GiB', size: 2 ** 30 },
+  { name: 'TiB', size: 2 ** 40 },
+  { name: 'PiB', size: 2 ** 50 },
 ];
 const counts: Step[] = [
-  { name: '', size: 1 }, { name: 'k', size: 1e3 }, { name: 'M', size: 1e6 }, { name: 'G', size: 1e9 },
+  { name: '', size: 1 },
+  { name: 'k', size: 1e3 },
+  { name: 'M', size: 1e6 },
+  { name: 'G', size: 1e9 },
 ];
 
 function decimals(value: number): number {
@@ -68,14 +80,20 @@ export interface Axis {
 }
 
 const countNames: Record<string, string> = {
-  samples: 'samples per second', contentions: 'waits per second', exceptions: 'errors per second',
+  samples: 'samples per second',
+  contentions: 'waits per second',
+  exceptions: 'errors per second',
   alloc_objects: 'allocations per second',
 };
 
 // inuse_* is a level, everything else is summed over the step and shown as a rate.
 export function axisFor(type: string, unit: string): Axis {
   if (type.startsWith('inuse_')) {
-    return { name: unit === 'bytes' ? 'live bytes' : 'live objects', value: (total) => total, format: (v) => formatValue(v, unit) };
+    return {
+      name: unit === 'bytes' ? 'live bytes' : 'live objects',
+      value: (total) => total,
+      format: (v) => formatValue(v, unit),
+    };
   }
   if (unit === 'nanoseconds') {
     const name = type === 'cpu' ? 'cores' : type === 'delay' ? 'threads waiting' : 'threads';

@@ -11,7 +11,7 @@ from harness.registry import add
 kLevels = 25
 
 
-def shares(result, hz) -> None:
+def shares(result, hz) -> str:
     """hot() against what it used. The room is 2 points, or four standard deviations of so many samples."""
     profile, facts = result.profile, result.facts
     hot_ns, warm_ns = sum(facts["hot_ns"]), sum(facts["warm_ns"])
@@ -22,7 +22,9 @@ def shares(result, hz) -> None:
     found = 100 * found_hot / max(1, found_hot + found_warm)
     samples = (hot_ns + warm_ns) * min(hz, os.sysconf("SC_CLK_TCK") if hz > 250 else hz) / 1e9
     room = max(2.0, 400 * math.sqrt(0.7 * 0.3 / samples))
-    check(abs(found - expected) <= room, f"hot() has {found:.1f} %, it used {expected:.1f} % (room {room:.1f} points)")
+    line = f"hot() has {found:.2f} %, it used {expected:.2f} % (room {room:.1f} points, {samples:.0f} samples)"
+    check(abs(found - expected) <= room, line)
+    return line
 
 
 def depth(profile) -> None:
@@ -35,7 +37,7 @@ def depth(profile) -> None:
         check(numbers == list(range(1, kLevels + 1)), f"the levels of a stack are {numbers}")
 
 
-def truth(session, victim, hz, mask, ms, threads=2) -> None:
+def truth(session, victim, hz, mask, ms, threads=2) -> str:
     command = session.victim(victim, ms, threads, mask)
     plain = session.plain(command)
     result = session.recorded(command, hz=hz)
@@ -44,9 +46,10 @@ def truth(session, victim, hz, mask, ms, threads=2) -> None:
     profile = result.profile
     checks.has_samples(profile)
     checks.total_matches(profile, result.facts["cpu_ns"][0], threads)
-    shares(result, hz)
     depth(profile)
     checks.stacks_whole(profile, share=0.99)
+    off = 100 * (profile.total() / result.facts["cpu_ns"][0] - 1)
+    return f"total {off:+.2f} %, {shares(result, hz)}"
 
 
 for victim, frames in {"truth": "no_frame_pointers", "truth_fp": "frame_pointers"}.items():

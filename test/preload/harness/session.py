@@ -91,7 +91,7 @@ class Session:
             list(map(str, command)), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, restore_signals=True, **popen)
 
-    def run(self, command: list, env: Optional[dict] = None, beside=None, timeout=kTimeoutSeconds, **popen) -> Result:
+    def run(self, command: list, env: Optional[dict] = None, beside=None, **popen) -> Result:
         """Runs to the end. `beside(process)` runs while the command does."""
         self.runs += 1
         facts = self.folder / f"facts.{self.runs}"
@@ -102,9 +102,9 @@ class Session:
         try:
             if beside:
                 beside(process)
-            stdout, stderr = process.communicate(timeout=timeout)
+            stdout, stderr = process.communicate(timeout=kTimeoutSeconds)
         except subprocess.TimeoutExpired as late:
-            raise AssertionError(f"{command} did not end (or its output stayed open) for {timeout} s") from late
+            raise AssertionError(f"{command} did not end (or its output stayed open) for {kTimeoutSeconds} s") from late
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)

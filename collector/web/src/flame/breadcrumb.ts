@@ -18,16 +18,31 @@ export class Breadcrumb {
     const parts: (Node | string)[] = [this.part(layout, path[0], 'All')];
     const rest = path.slice(1);
     if (rest.length > shown) parts.push(h('span', { class: 'crumb-gap', title: `${rest.length - shown} more` }, '…'));
-    for (const node of rest.slice(-shown)) parts.push(this.part(layout, node, shortest(nameOf(layout, node)), node === zoom));
-    const spaced = parts.flatMap((part, at) => (at ? [h('span', { class: 'crumb-arrow', 'aria-hidden': 'true' }, '›'), part] : [part]));
-    const reset = h('button', { class: 'button small', type: 'button', title: 'Back to the whole graph (Escape)',
-      on: { click: () => this.zoomTo(0) } }, 'Reset zoom');
+    for (const node of rest.slice(-shown))
+      parts.push(this.part(layout, node, shortest(nameOf(layout, node)), node === zoom));
+    const spaced = parts.flatMap((part, at) =>
+      at ? [h('span', { class: 'crumb-arrow', 'aria-hidden': 'true' }, '›'), part] : [part],
+    );
+    const reset = h(
+      'button',
+      {
+        class: 'button small',
+        type: 'button',
+        title: 'Back to the whole graph (Escape)',
+        on: { click: () => this.zoomTo(0) },
+      },
+      'Reset zoom',
+    );
     fill(this.element, h('span', { class: 'crumbs' }, ...spaced), reset);
   }
 
   private part(layout: Layout, node: number, text: string, last = false): HTMLElement {
     if (last) return h('span', { class: 'crumb current', 'aria-current': 'true', title: nameOf(layout, node) }, text);
-    return h('button', { class: 'crumb', type: 'button', title: nameOf(layout, node), on: { click: () => this.zoomTo(node) } }, text);
+    return h(
+      'button',
+      { class: 'crumb', type: 'button', title: nameOf(layout, node), on: { click: () => this.zoomTo(node) } },
+      text,
+    );
   }
 }
 

@@ -16,6 +16,7 @@ export interface Picture {
   width: number; // CSS pixels, as all that follows
   height: number;
   scrollTop: number;
+  ratio: number; // device pixels in a CSS pixel
   colors: FlameColors;
   fills: string[]; // by name index
   matched: Uint8Array | null; // by name index; null while nothing is searched
@@ -78,6 +79,7 @@ function paintRow(context: CanvasRenderingContext2D, picture: Picture, fitter: L
   const { origin, perPixel } = scaleOf(picture);
   const end = origin + total[zoom];
   let boxes = 0;
+  const held: Held = new Map();
   let runStart = -1;
   let runEnd = -1;
   const flush = () => {
@@ -97,11 +99,45 @@ function paintRow(context: CanvasRenderingContext2D, picture: Picture, fitter: L
       continue;
     }
     flush();
-    box(context, picture, fitter, node, x, w);
+    if (w < labelled) hold(picture, held, node, x, w);
+    else box(context, picture, fitter, node, x, w);
     ++boxes;
   }
   flush();
+  release(context, picture, held, row);
   return boxes;
+}
+
+// Boxes without a label wait until their row's end and are painted by colour: where thousands of them are in
+// sight, a change of colour for each is a fifth of the time.
+type Held = Map<string, number[]>;
+
+function hold(picture: Picture, held: Held, node: number, x: number, width: number): void {
+  const fill = fillOf(picture, node);
+  const edges = held.get(fill);
+  if (edges) edges.push(x, x + width);
+  else held.set(fill, [x, x + width]);
+}
+
+function release(context: CanvasRenderingContext2D, picture: Picture, held: Held, row: number): void {
+  const y = row * rowHeight - picture.scrollTop;
+  for (const [fill, edges] of held) {
+    context.fillStyle = fill;
+    for (let at = 0; at < edges.length; at += 2) rectangle(context, picture, edges[at], edges[at + 1], y);
+  }
+}
+
+function fillOf({ layout, colors, matched, fills }: Picture, node: number): string {
+  const name = layout.graph.nodes.name[node];
+  if (matched) return node > 0 && matched[name] === 1 ? colors.match : colors.dimmed;
+  return node === 0 ? colors.root : fills[name];
+}
+
+// Edges lie on device pixels, so that they are crisp. One pixel between neighbours, where there is room for it.
+function rectangle(context: CanvasRenderingContext2D, { ratio }: Picture, x: number, end: number, y: number): void {
+  const left = Math.round(x * ratio) / ratio;
+  const right = Math.round(end * ratio) / ratio;
+  context.fillRect(left, y, end - x >= 3 ? right - left - 1 : right - left, rowHeight - 1);
 }
 
 function run(context: CanvasRenderingContext2D, picture: Picture, row: number, start: number, end: number): void {
@@ -110,16 +146,20 @@ function run(context: CanvasRenderingContext2D, picture: Picture, row: number, s
   context.fillRect(start, row * rowHeight - picture.scrollTop, end - start, rowHeight - 1);
 }
 
-function box(context: CanvasRenderingContext2D, picture: Picture, fitter: LabelFitter, node: number, x: number, width: number): void {
+function box(
+  context: CanvasRenderingContext2D,
+  picture: Picture,
+  fitter: LabelFitter,
+  node: number,
+  x: number,
+  width: number,
+): void {
   const { layout, colors, matched } = picture;
   const name = layout.graph.nodes.name[node];
   const found = matched !== null && node > 0 && matched[name] === 1;
   const y = layout.row[node] * rowHeight - picture.scrollTop;
-  if (found) context.fillStyle = colors.match;
-  else if (matched) context.fillStyle = colors.dimmed;
-  else context.fillStyle = node === 0 ? colors.root : picture.fills[name];
-  // One pixel between neighbours, where there is room for it.
-  context.fillRect(x, y, width >= 3 ? width - 1 : width, rowHeight - 1);
+  context.fillStyle = fillOf(picture, node);
+  rectangle(context, picture, x, x + width, y);
   if (width < labelled) return;
   const left = Math.max(0, x);
   const room = Math.min(picture.width, x + width) - left - 9;

@@ -24,7 +24,8 @@ export function buildLayout(graph: FlameGraph): Layout {
   let rows = count > 0 ? 1 : 0;
   for (let node = 1; node < count; ++node) {
     const above = parent[node];
-    if (above < 0 || above >= node) throw new Error('The flame graph answer is malformed: a node comes before its parent.');
+    if (above < 0 || above >= node)
+      throw new Error('The flame graph answer is malformed: a node comes before its parent.');
     row[node] = row[above] + 1;
     start[node] = free[above];
     free[node] = start[node];

@@ -9,7 +9,9 @@ const openOf: Record<string, string> = { ')': '(', '>': '<', '}': '{', ']': '[' 
 const unpaired = /operator\s*(?:\(\)|<=>|<<=?|>>=?|->\*?|<=?|>=?)|(?<=^|\.)<\w+>/g;
 
 function shield(name: string): string {
-  return name.replace(unpaired, (text) => text.replace(/[<>()]/g, (c) => String.fromCharCode(0xe000 + c.charCodeAt(0))));
+  return name.replace(unpaired, (text) =>
+    text.replace(/[<>()]/g, (c) => String.fromCharCode(0xe000 + c.charCodeAt(0))),
+  );
 }
 
 function unshield(name: string): string {
@@ -53,7 +55,8 @@ function lastComponent(name: string): string {
     if (')>}]'.includes(character)) ++depth;
     else if ('(<{['.includes(character)) --depth;
     else if (depth === 0 && character === ':' && name[at - 1] === ':') return name.slice(at + 1);
-    else if (depth === 0 && character === '.' && !name.includes('::') && /^[\w.\ue000-\ue0ff]+$/.test(name)) return name.slice(at + 1);
+    else if (depth === 0 && character === '.' && !name.includes('::') && /^[\w.\ue000-\ue0ff]+$/.test(name))
+      return name.slice(at + 1);
   }
   return name;
 }
@@ -72,5 +75,9 @@ export function nameParts(name: string): { scope: string; base: string; paramete
   const plain = dropParameters(shielded);
   const bare = dropTemplates(plain);
   const base = lastComponent(bare);
-  return { scope: unshield(bare.slice(0, bare.length - base.length)), base: unshield(base), parameters: unshield(shielded.slice(plain.length)) };
+  return {
+    scope: unshield(bare.slice(0, bare.length - base.length)),
+    base: unshield(base),
+    parameters: unshield(shielded.slice(plain.length)),
+  };
 }

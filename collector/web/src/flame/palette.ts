@@ -15,27 +15,74 @@ export interface FlameColors {
   matchText: string;
   dimmed: string; // while searching: what doesn't match
   dimmedText: string;
-  outline: string;
 }
 
 export const flameColors: Record<Theme, FlameColors> = {
   light: {
     background: '#ffffff',
     fills: [
-      '#e8b6b5', '#f4c5b6', '#e8b999', '#edcb9e', '#d4c390', '#d3d6a1', '#b7cd9d', '#b4deb6', '#9ad3b8', '#9de1d4',
-      '#8dd2d6', '#9cddf0', '#98ccec', '#b2d4ff', '#b4c2f2', '#d0cafd', '#d1b9e8', '#e6c4e6', '#e0b6cd', '#f3c2ce',
+      '#e8b6b5',
+      '#f4c5b6',
+      '#e8b999',
+      '#edcb9e',
+      '#d4c390',
+      '#d3d6a1',
+      '#b7cd9d',
+      '#b4deb6',
+      '#9ad3b8',
+      '#9de1d4',
+      '#8dd2d6',
+      '#9cddf0',
+      '#98ccec',
+      '#b2d4ff',
+      '#b4c2f2',
+      '#d0cafd',
+      '#d1b9e8',
+      '#e6c4e6',
+      '#e0b6cd',
+      '#f3c2ce',
     ],
-    other: '#d5d9e0', otherText: '#3d4552', root: '#dfe3ea', text: '#1b202a', match: '#ffb224', matchText: '#251a00',
-    dimmed: '#eceef2', dimmedText: '#5a6372', outline: '#1b202a',
+    other: '#d5d9e0',
+    otherText: '#3d4552',
+    root: '#dfe3ea',
+    text: '#1b202a',
+    match: '#ffb224',
+    matchText: '#251a00',
+    dimmed: '#eceef2',
+    dimmedText: '#5a6372',
   },
   dark: {
     background: '#12151b',
     fills: [
-      '#724c4c', '#634036', '#734f35', '#5e4521', '#64572d', '#4c4d23', '#4e5f39', '#335336', '#34634f', '#1a554d',
-      '#266266', '#1a5261', '#335d76', '#324c6b', '#4c567b', '#4a446a', '#624f73', '#59405a', '#6d4c5f', '#623e48',
+      '#724c4c',
+      '#634036',
+      '#734f35',
+      '#5e4521',
+      '#64572d',
+      '#4c4d23',
+      '#4e5f39',
+      '#335336',
+      '#34634f',
+      '#1a554d',
+      '#266266',
+      '#1a5261',
+      '#335d76',
+      '#324c6b',
+      '#4c567b',
+      '#4a446a',
+      '#624f73',
+      '#59405a',
+      '#6d4c5f',
+      '#623e48',
     ],
-    other: '#3a414d', otherText: '#d3d9e2', root: '#2d333e', text: '#f1f3f7', match: '#f5a524', matchText: '#1f1500',
-    dimmed: '#20252e', dimmedText: '#98a2b3', outline: '#ffffff',
+    other: '#3a414d',
+    otherText: '#d3d9e2',
+    root: '#2d333e',
+    text: '#f1f3f7',
+    match: '#f5a524',
+    matchText: '#1f1500',
+    dimmed: '#20252e',
+    dimmedText: '#98a2b3',
   },
 };
 
@@ -50,5 +97,7 @@ export const otherName = '(other)';
 
 // The fill of each name of a graph, by its index.
 export function fillsOf(names: string[], colors: FlameColors): string[] {
-  return names.map((name) => (name === otherName ? colors.other : colors.fills[(hashName(name) >>> 8) % colors.fills.length]));
+  return names.map((name) =>
+    name === otherName ? colors.other : colors.fills[(hashName(name) >>> 8) % colors.fills.length],
+  );
 }

@@ -12,13 +12,26 @@ export class Tooltip {
     const { graph } = layout;
     const file = graph.files[graph.nodes.file[node]];
     const zoomed = zoom > 0 && layout.row[node] >= layout.row[zoom];
-    fill(this.element,
+    fill(
+      this.element,
       h('div', { class: 'tooltip-name' }, node === 0 ? `${graph.service} (everything)` : nameOf(layout, node)),
       file ? h('div', { class: 'tooltip-file' }, file) : null,
-      h('table', {},
-        h('thead', {}, h('tr', {}, h('th'), h('th', {}, 'value'), h('th', {}, 'of total'), zoomed && h('th', {}, 'of zoomed'))),
-        h('tbody', {}, this.line('Self', graph.nodes.self[node], layout, zoomed ? zoom : 0),
-          this.line('Total', graph.nodes.total[node], layout, zoomed ? zoom : 0))));
+      h(
+        'table',
+        {},
+        h(
+          'thead',
+          {},
+          h('tr', {}, h('th'), h('th', {}, 'value'), h('th', {}, 'of total'), zoomed && h('th', {}, 'of zoomed')),
+        ),
+        h(
+          'tbody',
+          {},
+          this.line('Self', graph.nodes.self[node], layout, zoomed ? zoom : 0),
+          this.line('Total', graph.nodes.total[node], layout, zoomed ? zoom : 0),
+        ),
+      ),
+    );
     this.element.hidden = false;
     this.place(x, y);
   }
@@ -29,14 +42,20 @@ export class Tooltip {
 
   private line(name: string, value: number, { graph }: Layout, zoom: number): HTMLElement {
     const share = (of: number) => h('td', {}, of > 0 ? formatShare(value / of) : '–');
-    return h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, formatValue(value, graph.unit)),
-      share(graph.total), zoom > 0 && share(graph.nodes.total[zoom]));
+    return h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, name),
+      h('td', {}, formatValue(value, graph.unit)),
+      share(graph.total),
+      zoom > 0 && share(graph.nodes.total[zoom]),
+    );
   }
 
-  // Below and right of the pointer, or on its other side where the window ends.
+  // Below and right of the pointer, above it where the window ends; never under it, where it would flicker.
   private place(x: number, y: number): void {
     const { offsetWidth, offsetHeight } = this.element;
-    const left = x + 14 + offsetWidth > innerWidth ? Math.max(8, x - 14 - offsetWidth) : x + 14;
+    const left = Math.max(8, Math.min(x + 14, innerWidth - 8 - offsetWidth));
     const top = y + 18 + offsetHeight > innerHeight ? Math.max(8, y - 12 - offsetHeight) : y + 18;
     this.element.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
   }
@@ -46,6 +65,8 @@ export class Tooltip {
 export function describe(layout: Layout, node: number): string {
   const { graph } = layout;
   const total = graph.nodes.total[node];
-  return `${nameOf(layout, node)}: total ${formatValue(total, graph.unit)}, ${formatShare(total / (graph.total || 1))}; `
-    + `self ${formatValue(graph.nodes.self[node], graph.unit)}`;
+  return (
+    `${nameOf(layout, node)}: total ${formatValue(total, graph.unit)}, ${formatShare(total / (graph.total || 1))}; ` +
+    `self ${formatValue(graph.nodes.self[node], graph.unit)}`
+  );
 }

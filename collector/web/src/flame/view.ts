@@ -24,10 +24,15 @@ export class FlameView {
   readonly element: HTMLElement;
   matches: Matches | null = null;
   private readonly canvas = h('canvas', {
-    class: 'flame-canvas', tabindex: 0, role: 'application', 'aria-roledescription': 'flame graph',
+    class: 'flame-canvas',
+    tabindex: 0,
+    role: 'application',
+    'aria-roledescription': 'flame graph',
     'aria-label': 'Flame graph. Arrow keys move, Enter zooms, Escape resets, question mark lists all keys.',
   });
-  private readonly spacer = h('div', { class: 'flame-spacer' }, this.canvas);
+  // Around the function under the pointer; an element, so that moving the pointer repaints nothing.
+  private readonly outline = h('div', { class: 'flame-outline', hidden: true });
+  private readonly spacer = h('div', { class: 'flame-spacer' }, this.canvas, this.outline);
   private readonly scroller = h('div', { class: 'flame-scroll' }, this.spacer);
   private readonly spoken = h('div', { class: 'visually-hidden', 'aria-live': 'polite' });
   private readonly tooltip = new Tooltip();
@@ -67,7 +72,17 @@ export class FlameView {
       return;
     }
     const colors = flameColors[currentTheme()];
-    this.picture = { layout, zoom: 0, width: 0, height: 0, scrollTop: 0, colors, matched: null, fills: fillsOf(layout.graph.names, colors) };
+    this.picture = {
+      layout,
+      zoom: 0,
+      width: 0,
+      height: 0,
+      scrollTop: 0,
+      ratio: 1,
+      colors,
+      matched: null,
+      fills: fillsOf(layout.graph.names, colors),
+    };
     this.canvas.dataset.nodes = String(layout.row.length);
     this.spacer.style.height = `${rowCount(layout) * rowHeight}px`;
     this.setZoom(zoom);
@@ -108,7 +123,8 @@ export class FlameView {
     if (box.width < 24 || box.x < 0 || box.x >= picture.width) {
       const enough = layout.graph.nodes.total[node] * (picture.width / 24);
       let above = node;
-      while (above > 0 && layout.graph.nodes.total[layout.graph.nodes.parent[above]] <= enough) above = layout.graph.nodes.parent[above];
+      while (above > 0 && layout.graph.nodes.total[layout.graph.nodes.parent[above]] <= enough)
+        above = layout.graph.nodes.parent[above];
       this.zoomTo(above);
     }
     this.moveTo(node);
@@ -166,7 +182,11 @@ export class FlameView {
   private under(event: MouseEvent): number {
     if (!this.picture) return -1;
     const box = this.canvas.getBoundingClientRect();
-    return hit({ ...this.picture, scrollTop: this.scroller.scrollTop }, event.clientX - box.left, event.clientY - box.top);
+    return hit(
+      { ...this.picture, scrollTop: this.scroller.scrollTop },
+      event.clientX - box.left,
+      event.clientY - box.top,
+    );
   }
 
   private point(event: MouseEvent): void {
@@ -177,17 +197,15 @@ export class FlameView {
     if (node !== this.hover) {
       this.hover = node;
       this.cursor = node;
-      this.redraw();
+      this.showOutline();
     }
   }
 
   private leave(): void {
     this.canvas.classList.remove('pointing');
     this.tooltip.hide();
-    if (this.hover >= 0) {
-      this.hover = -1;
-      this.redraw();
-    }
+    this.hover = -1;
+    this.showOutline();
   }
 
   private resize(): void {
@@ -222,18 +240,22 @@ export class FlameView {
       context.fillRect(0, 0, this.canvas.width, this.canvas.height);
       return;
     }
-    picture.scrollTop = this.scroller.scrollTop;
+    Object.assign(picture, { scrollTop: this.scroller.scrollTop, ratio });
     const start = performance.now();
     const boxes = paint(context, picture, this.fitter);
-    if (this.hover >= 0) this.outline(picture);
+    this.showOutline();
     // For the browser test's budget.
     Object.assign(this.canvas.dataset, { drawMs: (performance.now() - start).toFixed(2), boxes: String(boxes) });
   }
 
-  private outline(picture: Picture): void {
-    const { x, y, width } = boxOf(picture, this.hover);
-    this.context.strokeStyle = picture.colors.outline;
-    this.context.lineWidth = 1.5;
-    this.context.strokeRect(x + 0.75, y + 0.75, Math.max(1.5, width - 2.5), rowHeight - 2.5);
+  private showOutline(): void {
+    const { picture, hover } = this;
+    const box = picture && hover >= 0 ? boxOf(picture, hover) : null;
+    const left = Math.max(0, box?.x ?? 0);
+    const right = Math.min(picture?.width ?? 0, box ? box.x + box.width : 0);
+    this.outline.hidden = !picture || !box || right <= left;
+    if (!picture || !box || this.outline.hidden) return;
+    this.outline.style.transform = `translate(${left}px, ${picture.layout.row[hover] * rowHeight}px)`;
+    this.outline.style.width = `${Math.max(3, right - left - 1)}px`;
   }
 }

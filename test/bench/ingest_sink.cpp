@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The collector's gRPC side over a store that forgets: what ingest costs by itself.
+// `ingest_sink ADDRESS` serves until its stdin ends.
+#include <cstdio>
+
+#include "collector/ingest/ingest_server.h"
+#include "prometheus/registry.h"
+#include "spdlog/spdlog.h"
+
+namespace {
+
+class ForgetfulStore final : public siprof::collector::Store {
+ public:
+  std::vector<absl::StatusOr<siprof::collector::Stored>> write(
+      std::span<const siprof::collector::IncomingProfile> batch) override {
+    return std::vector<absl::StatusOr<siprof::collector::Stored>>(batch.size(),
+                                                                  siprof::collector::Stored::kNew);
+  }
+  absl::Status ready() const override { return absl::OkStatus(); }
+};
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  ForgetfulStore store;
+  prometheus::Registry registry;
+  siprof::collector::IngestOptions options;
+  if (count > 1) options.address = arguments[1];
+  const auto server = siprof::collector::IngestServer::start(options, store, registry);
+  if (!server.ok()) {
+    spdlog::error("{}", std::string(server.status().message()));
+    return 1;
+  }
+  std::printf("%d\n", (*server)->port());
+  std::fflush(stdout);
+  while (std::getchar() != EOF) {
+  }
+  return 0;
+}

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Real programs under their load: the same output and status as without siprof, and a profile that agrees
+with perf's. Prints the table of docs/performance.md.
+
+perf samples the very run that `siprof record` profiles (cpu clock, call graphs), so that differences are
+the profilers' and not the run's. Kernel frames are dropped and their time given to the user frame below. Of
+perf's ten hottest functions (self) at least eight must be in our ten, with shares within 5 points.
+
+    sudo test/bench/real_programs.py [--seconds 10] [--only gcc,redis-server] [--details]
+
+As root everything but perf runs as an ordinary user that owns nothing else. Without root,
+/proc/sys/kernel/perf_event_paranoid has to be 1 or lower, for the kernel's part.
+"""
+
+import argparse
+import multiprocessing
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+kHere = Path(__file__).resolve().parent
+kRoot = kHere.parent.parent
+sys.path[:0] = [str(kHere), str(kRoot / "test" / "preload")]
+
+import workloads  # noqa: E402  (needs the path above)
+from harness import pprof  # noqa: E402
+
+kUser = pwd.getpwnam("nobody").pw_uid  # has to have an entry: initdb asks
+kKernelStart = 0xFFFF800000000000
+kTop = 10
+
+
+def become_user() -> None:
+    os.umask(0o022)
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(kUser)
+        os.setuid(kUser)
+
+
+def environment(folder: Path) -> dict:
+    own = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("SIPROF_")}
+    return {**own, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), "TMPDIR": str(folder)}
+
+
+class Bench:
+    def __init__(self, options):
+        self.options, self.folder = options, Path(tempfile.mkdtemp(prefix="siprof-real-"))
+        self.siprof = options.build.resolve() / "collector-client" / "siprof"
+        self.folder.chmod(0o755)
+        # Servers refuse root, and their clients are then the same user: all but perf runs in or below this.
+        self.user = ProcessPoolExecutor(1, multiprocessing.get_context("fork"), initializer=become_user)
+
+    def close(self) -> None:
+        self.user.shutdown()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def own_folder(self, name: str) -> Path:
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        if os.geteuid() == 0:
+            os.chown(folder, kUser, kUser)
+        return folder
+
+    def as_user(self, command: list) -> list:
+        if os.geteuid() != 0:
+            return command
+        return ["setpriv", f"--reuid={kUser}", f"--regid={kUser}", "--clear-groups", *command]
+
+    def run(self, make, folder: Path, wrap) -> tuple:
+        """One run of a workload: ((stdout, what clients saw, output), status)."""
+        workload = self.user.submit(make, folder, self.options.seconds).result()
+        with open(self.folder / "stderr", "wb") as log:
+            process = subprocess.Popen([str(part) for part in wrap(workload.command)], env=environment(folder),
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+            seen = self.user.submit(workload.drive).result()
+            stdout, _ = process.communicate(timeout=60 * self.options.seconds)
+        return (stdout, seen, workload.output()), process.returncode
+
+    def compare(self, name: str, make) -> tuple:
+        """A row of the table, and whether it is good."""
+        plain = self.run(make, self.own_folder("run"), self.as_user)
+        data, folder = self.folder / "perf.data", self.own_folder("run")
+
+        def both(command):
+            recorded = [self.siprof, "record", "--hz", self.options.hz, "-o", folder / "profile", "--", *command]
+            return ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-o", data, "--", *self.as_user(recorded)]
+
+        profiled = self.run(make, folder, both)
+        # In the same folder, so that paths in outputs are the same.
+        ours = our_shares(pprof.load(folder / "profile" / "cpu.pb.gz"))
+        theirs = perf_shares(data)
+        if self.options.details:
+            details(name, ours, theirs)
+        return row(name, plain == profiled, ours, theirs)
+
+
+def plain_name(name: str) -> str:
+    """Without parameters, template arguments and the compiler's suffixes: perf shows no parameters for C."""
+    name = re.sub(r"\(anonymous namespace\)", "{anonymous}", name)
+    name = re.sub(r"(\.(part|constprop|isra|cold|lto_priv)(\.\d+)?)+$", "", re.sub(r"\s*\[clone.*", "", name))
+    return name.split("(")[0].split("@")[0] or name
+
+
+def key(name: str, file: str) -> str:
+    """Functions without a symbol are told apart by their file alone."""
+    if not name or name.startswith(("0x", "[unknown")) or "+0x" in name:
+        return f"[{os.path.basename(os.path.realpath(file)) or 'unknown'}]"
+    # One function of libc has several names (write, __write, __GI___libc_write); which is shown is chance.
+    return re.sub(r"^(__GI_)?_*(libc_)?", "", plain_name(name)) if "libc" in file else plain_name(name)
+
+
+def as_shares(times: Counter) -> dict:
+    total = sum(times.values()) or 1
+    return {name: 100 * value / total for name, value in times.most_common()}
+
+
+def our_shares(profile) -> dict:
+    times, at = Counter(), profile.column("cpu")
+    for sample in profile.samples:
+        leaf = sample.frames[0] if sample.frames else pprof.Frame("", "", "", 0)
+        times[key(leaf.name, leaf.mapping)] += sample.values[at]
+    return as_shares(times)
+
+
+def perf_shares(data: Path) -> dict:
+    """Self time by perf: the first frame of each stack that is not the kernel's. The agent is left out."""
+    text = subprocess.run(["perf", "script", "-i", data, "--no-inline", "-F", "comm,ip,sym,dso"], check=True,
+                          capture_output=True, text=True).stdout
+    times: Counter = Counter()
+    for block in text.split("\n\n"):
+        comm, *lines = block.strip("\n").split("\n")
+        if comm.strip().startswith(("siprof", "perf", "setpriv")):
+            continue
+        for line in lines:
+            match = re.match(r"\s*([0-9a-f]+) (.*) \((.*)\)$", line)
+            if match and int(match[1], 16) < kKernelStart and "libsiprof" not in match[3]:
+                times[key(match[2], match[3])] += 1
+                break
+    return as_shares(times)
+
+
+def row(name: str, same: bool, ours: dict, theirs: dict) -> tuple:
+    top, own = list(theirs)[:kTop], list(ours)[:kTop]
+    common = [function for function in top if function in own]
+    worst = max((abs(ours.get(function, 0) - theirs[function]) for function in common), default=100)
+    good = same and len(common) >= min(8, len(top)) and worst <= 5
+    hottest = ", ".join(f"`{f}` {theirs[f]:.1f} / {ours.get(f, 0):.1f}" for f in top[:2])
+    return f"| {name} | {'same' if same else 'DIFFERENT'} | {len(common)} of {len(top)} | {worst:.1f} | {hottest} |", good
+
+
+def details(name: str, ours: dict, theirs: dict) -> None:
+    print(f"\n{name}: perf %, siprof %", file=sys.stderr)
+    for function in dict.fromkeys([*list(theirs)[:kTop], *list(ours)[:kTop]]):
+        print(f"{theirs.get(function, 0):6.1f} {ours.get(function, 0):6.1f}  {function}", file=sys.stderr)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, default=kRoot / "build")
+    parser.add_argument("--seconds", type=int, default=10, help="of load, about")
+    parser.add_argument("--hz", type=int, default=100)
+    parser.add_argument("--only", default="", help="comma-separated names of the table")
+    parser.add_argument("--details", action="store_true", help="both lists of hottest functions on stderr")
+    options = parser.parse_args()
+    if not shutil.which("perf"):
+        raise SystemExit("perf is not installed (Debian package linux-perf)")
+    wanted, bench, failed = options.only.split(",") if options.only else list(workloads.WORKLOADS), Bench(options), False
+    print("| program | output, status | perf's ten in ours | largest difference, points | hottest: perf / siprof % |")
+    print("|---|---|---|---|---|")
+    try:
+        for name in wanted:
+            make = workloads.WORKLOADS[name]
+            missing = make.missing(make)
+            if missing:
+                print(f"| {name} | not run: {', '.join(missing)} not installed | | | |")
+                continue
+            line, good = bench.compare(name, make)
+            print(line, flush=True)
+            failed |= not good
+    finally:
+        bench.close()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// The symbolizer with a real worker process.
+#include "collector-client/symbolize/symbolizer.h"
+
+#include <fstream>
+
+#include "collector-client/symbolize/symbol_table.h"
+#include "test/unit/collector-client/symbolize/fixtures.h"
+
+namespace siprof::client {
+namespace {
+
+using testing::fixture;
+
+SymbolizerOptions options() {
+  SymbolizerOptions result;
+  result.worker_program = testing::environment("SYMBOL_WORKER");
+  return result;
+}
+
+Module module_of(const std::string& file, const std::string& path,
+                 std::shared_ptr<FileOpener> root = nullptr) {
+  Module module;
+  module.path = path;
+  module.image = testing::open_image(file, std::move(root));
+  module.build_id = module.image->build_id();
+  return module;
+}
+
+// An address inside the exported C function of the fixtures.
+std::uint64_t address_in_c_name(const Module& module) {
+  SymbolTable table;
+  table.add(*module.image);
+  table.finish();
+  for (const Segment& segment : module.image->segments()) {
+    for (std::uint64_t at = segment.address; segment.executable && at < segment.address + segment.file_bytes;
+         ++at) {
+      const auto* symbol = table.find(at);
+      if (symbol != nullptr && symbol->name == "c_name") return at + 4;
+    }
+  }
+  FAIL("no c_name");
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("The worker names addresses with file and line") {
+  Symbolizer symbolizer(options());
+  const Module module = module_of(fixture("libnames_full.so"), "/app/libnames_full.so");
+  const CodeAddress address{&module, address_in_c_name(module)};
+  symbolizer.prepare(std::vector<CodeAddress>{address});
+  const auto& frames = symbolizer.frames(address);
+  CHECK(frames.back().name == "c_name");
+  CHECK(frames.back().file.ends_with("names.cpp"));
+  CHECK(frames.back().line > 0);
+  CHECK(frames.back().start_line > 0);
+  CHECK(symbolizer.counters()["symbolizer_worker_starts"] == 1);
+  CHECK(symbolizer.counters()["symbolizer_worker_failures"] == 0);
+}
+
+TEST_CASE("A stripped file finds its debug file by build-id in the process's root") {
+  const testing::TemporaryFolder root;
+  Symbolizer symbolizer(options());
+  const Module module = module_of(fixture("names_stripped.so"), "/app/names_stripped.so",
+                                  std::make_shared<testing::FolderOpener>(root.path()));
+  const std::string id = module.build_id;
+  testing::write_all(
+      root.path() + "/usr/lib/debug/.build-id/" + id.substr(0, 2) + "/" + id.substr(2) + ".debug",
+      testing::read_all(fixture("names_full.debug")));
+  CHECK(symbolizer.frames({&module, address_in_c_name(module)}).back().line > 0);
+}
+
+TEST_CASE("A debug link is followed beside the file and in .debug, if its checksum is right") {
+  for (const std::string folder : {"/app/", "/app/.debug/", "/usr/lib/debug/app/"}) {
+    const testing::TemporaryFolder root;
+    const Module module = module_of(fixture("names_linked.so"), "/app/names_linked.so",
+                                    std::make_shared<testing::FolderOpener>(root.path()));
+    const CodeAddress address{&module, address_in_c_name(module)};
+    std::string debug = testing::read_all(fixture("names_linked.debug"));
+    testing::write_all(root.path() + folder + "names_linked.debug", debug);
+    CHECK(Symbolizer(options()).frames(address).back().line > 0);
+    debug.back() = static_cast<char>(debug.back() ^ 1);
+    testing::write_all(root.path() + folder + "names_linked.debug", debug);
+    CHECK(Symbolizer(options()).frames(address).back().line == 0);
+    CHECK(Symbolizer(options()).frames(address).back().name == "c_name");
+  }
+}
+
+TEST_CASE("Code without a symbol goes by its file's name and is counted") {
+  Symbolizer symbolizer(options());
+  const Module module = module_of(fixture("names_stripped.so"), "/app/libx.so.1");
+  Module unreadable;
+  unreadable.path = "/gone/liby.so";
+  Module vdso;
+  vdso.path = "[vdso]";
+  CHECK(symbolizer.frames({&module, 0x10}).at(0).name == "[libx.so.1]");
+  CHECK(symbolizer.frames({&unreadable, 0x10}).at(0).name == "[liby.so]");
+  CHECK(symbolizer.frames({&vdso, 0x10}).at(0).name == "[vdso]");
+  CHECK(symbolizer.frames({nullptr, 0x10}).at(0).name == "[unknown]");
+  CHECK(symbolizer.counters()["symbolizer_unsymbolized"] == 3);
+}
+
+TEST_CASE("A worker that cannot run or dies costs names, nothing else, and is counted") {
+  const Module module = module_of(fixture("libnames_full.so"), "/app/libnames_full.so");
+  for (const char* program : {"/nonexistent", "/bin/false"}) {
+    SymbolizerOptions broken = options();
+    broken.worker_program = program;
+    Symbolizer symbolizer(broken);
+    CHECK(symbolizer.frames({&module, address_in_c_name(module)}).at(0).name == "[libnames_full.so]");
+    CHECK(symbolizer.counters()["symbolizer_worker_failures"] == 2);
+  }
+}
+
+TEST_CASE("A worker that takes too long is ended, and symbol tables name what it could not") {
+  const testing::TemporaryFolder folder;
+  const std::string script = folder.path() + "/worker";
+  // Hangs the first time, is the real worker afterwards.
+  testing::write_all(script, "#!/bin/sh\nif [ ! -e " + folder.path() + "/ran ]; then : > " + folder.path() +
+                                 "/ran; exec sleep 30; fi\nexec " + testing::environment("SYMBOL_WORKER") +
+                                 " \"$@\"\n");
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  SymbolizerOptions slow = options();
+  slow.worker_program = script;
+  slow.worker_timeout = absl::Milliseconds(700);
+  Symbolizer symbolizer(slow);
+  const Module module = module_of(fixture("libnames_full.so"), "/app/libnames_full.so");
+  const auto& frames = symbolizer.frames({&module, address_in_c_name(module)});
+  CHECK(frames.back().name == "c_name");
+  CHECK(frames.back().line == 0);
+  CHECK(symbolizer.counters()["symbolizer_worker_failures"] == 1);
+}
+
+TEST_CASE("Names survive on disk and need no worker the next time") {
+  const testing::TemporaryFolder folder;
+  const Module module = module_of(fixture("libnames_full.so"), "/app/libnames_full.so");
+  const CodeAddress address{&module, address_in_c_name(module)};
+  SymbolizerOptions with_disk = options();
+  with_disk.cache_folder = folder.path() + "/symbols";
+  const auto expected = Symbolizer(with_disk).frames(address).back();
+  Symbolizer again(with_disk);
+  CHECK(again.frames(address).back().name == expected.name);
+  CHECK(again.frames(address).back().line == expected.line);
+  CHECK(again.counters()["symbolizer_worker_starts"] == 0);
+}
+
+TEST_CASE("References to names stay good while others are resolved") {
+  Symbolizer symbolizer(options());
+  const Module module = module_of(fixture("libnames_full.so"), "/app/libnames_full.so");
+  const auto& frames = symbolizer.frames({&module, address_in_c_name(module)});
+  std::vector<CodeAddress> many;
+  for (std::uint64_t at = 0x1000; at < 0x1800; ++at) many.push_back({&module, at});
+  symbolizer.prepare(many);
+  CHECK(frames.back().name == "c_name");
+}
+
+}  // namespace siprof::client
