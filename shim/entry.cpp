@@ -4,6 +4,7 @@
 // for the first tick, which a short program never sees.
 #include <pthread.h>
 
+#include "shim/core/attach.h"
 #include "shim/core/config.h"
 #include "shim/core/process.h"
 #include "shim/core/signal.h"
@@ -45,7 +46,7 @@ __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   meet_main_thread();
   if (!start_signal(on_tick)) return;
   arm_this_thread();
-  pthread_atfork(nullptr, nullptr, after_fork_in_child);
+  pthread_atfork(attach_before_fork, nullptr, after_fork_in_child);
 }
 
 }  // namespace

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "shim/core/attach.h"
 #include "shim/core/signal.h"
 #include "shim/real.h"
 
 using namespace siprof;
 using siprof::shim::AppViewForExec;
+using siprof::shim::attach_before_fork;
 
 extern "C" char** environ;
 
@@ -76,19 +78,23 @@ int siprof_execle(const char* path, const char* first, ...) {
 
 int siprof_posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
                        const posix_spawnattr_t* attributes, char* const* argv, char* const* envp) {
+  attach_before_fork();
   const AppViewForExec view;
   return real::posix_spawn(pid, path, actions, attributes, argv, envp);
 }
 int siprof_posix_spawnp(pid_t* pid, const char* file, const posix_spawn_file_actions_t* actions,
                         const posix_spawnattr_t* attributes, char* const* argv, char* const* envp) {
+  attach_before_fork();
   const AppViewForExec view;
   return real::posix_spawnp(pid, file, actions, attributes, argv, envp);
 }
 int siprof_system(const char* command) {
+  attach_before_fork();
   const AppViewForExec view;
   return real::system(command);
 }
 FILE* siprof_popen(const char* command, const char* mode) {
+  attach_before_fork();
   const AppViewForExec view;
   return real::popen(command, mode);
 }

@@ -18,35 +18,37 @@ sys::SignalSet word(const sigset_t& set) {
   return reinterpret_cast<const sys::SignalSet&>(set);
 }
 
-sys::SignalSet view_after(int how, sys::SignalSet view, sys::SignalSet set) {
-  if (how == SIG_BLOCK) return (view | set) & candidate_bits();
-  if (how == SIG_UNBLOCK) return view & ~set;
-  return set & candidate_bits();
+sys::SignalSet set_after(int how, sys::SignalSet before, sys::SignalSet set) {
+  if (how == SIG_BLOCK) return before | set;
+  if (how == SIG_UNBLOCK) return before & ~set;
+  return set;
 }
 
 template <typename Function>
 int change(real::Next<Function>& next, int how, const sigset_t* set, sigset_t* old) {
   if (current_signal() == 0) return next(how, set, old);
   ThreadState& thread = this_thread();
-  const sys::SignalSet view = thread.blocked_view;
+  const sys::SignalSet ours = sys::signal_bit(current_signal());
+  // Signals that were ours and no longer are: what was virtual becomes real.
+  if (const sys::SignalSet left = take_left_signals(thread)) sys::change_mask(SIG_BLOCK, &left, nullptr);
   sigset_t kernel{};
   if (set != nullptr) {
     kernel = *set;
-    if (how != SIG_UNBLOCK) {
-      // Signals that were ours and no longer are: what was virtual becomes real.
-      const sys::SignalSet left = taken_bits() & view_after(how, view, word(*set));
-      word(kernel) = kernel_mask_for(word(*set) | left);
-    }
+    if (how != SIG_UNBLOCK) word(kernel) = kernel_mask_for(word(*set));
   }
-  const int result = next(how, set != nullptr ? &kernel : nullptr, old);
+  sigset_t before{};
+  const int result = next(how, set != nullptr ? &kernel : nullptr, &before);
   if (result != 0) return result;
+  const sys::SignalSet view = view_with(thread, word(before));
+  if (set != nullptr) {
+    remember_view(thread, set_after(how, word(before), word(kernel)), set_after(how, view, word(*set)) & ours);
+  }
   if (old != nullptr) {
     // Of the current signal only the view is known to the app, whatever the kernel has.
-    const sys::SignalSet ours = sys::signal_bit(current_signal());
-    word(*old) = (word(*old) & ~ours) | (view & taken_bits());
+    *old = before;
+    word(*old) = (word(before) & ~ours) | view;
   }
-  if (set != nullptr) thread.blocked_view = view_after(how, view, word(*set));
-  return result;
+  return 0;
 }
 
 int change_or_errno(int how, const sigset_t* set, sigset_t* old) {
@@ -70,7 +72,8 @@ void before_jump(sigjmp_buf environment) {
   if (current_signal() == 0) return;
   if (environment[0].__mask_was_saved != 0) {
     SavedView& saved = saved_view(environment);
-    if (saved.magic == kSavedViewMagic) this_thread().blocked_view = saved.view;
+    if (saved.magic != kSavedViewMagic) return;
+    remember_view(this_thread(), reinterpret_cast<const sys::SignalSet&>(environment[0].__saved_mask), saved.view);
   } else if (has_alternate_stack_handlers()) {
     // Perhaps a jump out of a handler that runs with our signal blocked.
     const sys::SignalSet ours = sys::signal_bit(current_signal());
@@ -131,7 +134,9 @@ int siprof_sigrelse(int signal) {
 extern "C" __attribute__((visibility("hidden"))) void* siprof_before_setjmp(sigjmp_buf environment,
                                                                             int save_mask) {
   if (save_mask != 0 && current_signal() != 0) {
-    saved_view(environment) = SavedView{kSavedViewMagic, this_thread().blocked_view};
+    sys::SignalSet kernel = 0;
+    sys::change_mask(SIG_BLOCK, nullptr, &kernel);
+    saved_view(environment) = SavedView{kSavedViewMagic, view_with(this_thread(), kernel)};
   }
   return reinterpret_cast<void*>(real::__sigsetjmp.get());
 }
@@ -156,8 +161,11 @@ void siprof___longjmp_chk(jmp_buf environment, int value) {
 // The frame stays on the stack that is left, so that its view comes back with it,
 // perhaps on another thread.
 int siprof_swapcontext(ucontext_t* save, const ucontext_t* next) {
-  const siprof::shim::sys::SignalSet view = this_thread().blocked_view;
+  if (current_signal() == 0) return real::swapcontext(save, next);
+  sys::SignalSet kernel = 0;
+  sys::change_mask(SIG_BLOCK, nullptr, &kernel);
+  const sys::SignalSet view = view_with(this_thread(), kernel);
   const int result = real::swapcontext(save, next);
-  this_thread().blocked_view = view;
+  remember_view(this_thread(), kernel, view);
   return result;
 }

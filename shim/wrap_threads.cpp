@@ -38,8 +38,14 @@ std::uint64_t stack_bytes_of(const pthread_attr_t* attributes) {
   return bytes;
 }
 
+sys::SignalSet view_here() {
+  sys::SignalSet kernel = 0;
+  sys::change_mask(SIG_BLOCK, nullptr, &kernel);
+  return view_with(this_thread(), kernel);
+}
+
 ThreadStart make_start(void* function, void* argument, const pthread_attr_t* attributes) {
-  return {function, argument, stack_bytes_of(attributes), this_thread().blocked_view};
+  return {function, argument, stack_bytes_of(attributes), view_here()};
 }
 
 }  // namespace

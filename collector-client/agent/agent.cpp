@@ -159,7 +159,9 @@ void Agent::attach(RawMessage raw, const Peer& peer) {
   // A process attaches again after an exec or when it thought the agent dead: what it
   // wrote before is read to its end.
   for (std::size_t i = sessions_.size(); i-- > 0;) {
-    if (sessions_[i]->view().same_process((*session)->view())) end_session(i);
+    if (!sessions_[i]->view().same_process((*session)->view())) continue;
+    (*session)->take_over_mappings(*sessions_[i]);
+    end_session(i);
   }
   if (sessions_.size() >= kMostSessions) {
     ++refused_;

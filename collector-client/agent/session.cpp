@@ -79,7 +79,20 @@ void Session::read_mappings() {
   maps_read_at_ = workshop_.clock.now();
   const std::string text = view_.read_maps();
   // Empty after exec and at the end: what was known is right for what was sampled.
-  if (!text.empty()) map_.update(text);
+  if (!text.empty()) {
+    maps_text_ = text;
+  } else if (map_.mappings().empty()) {
+    maps_text_ = view_.first_maps();
+  } else {
+    return;
+  }
+  map_.update(maps_text_);
+}
+
+void Session::take_over_mappings(const Session& before) {
+  if (!map_.mappings().empty()) return;
+  maps_text_ = before.maps_text_;
+  map_.update(maps_text_);
 }
 
 std::uint64_t Session::drain(bool final) {

@@ -40,6 +40,9 @@ class Session {
   // `final`: the process has ended.
   std::uint64_t drain(bool final);
 
+  // From an earlier session of the process, if this one sees none (it has left its /proc).
+  void take_over_mappings(const Session& before);
+
   // Adds what happened since the last call to the window's counters.
   void account();
 
@@ -86,6 +89,7 @@ class Session {
   std::vector<std::string> warnings_;
   UnwoundStack stack_;  // kept for its memory
   std::map<std::uint32_t, std::string> thread_names_;
+  std::string maps_text_;
   absl::Time maps_read_at_ = absl::InfinitePast();
   std::uint32_t hz_;
   bool cpu_on_;

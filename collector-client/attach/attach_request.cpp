@@ -57,7 +57,7 @@ absl::StatusOr<AttachRequest> parse_attach(RawMessage raw) {
     return absl::InvalidArgumentError("attach message of another version: use libsiprof.so and siprof of one release");
   }
   const std::uint64_t texts =
-      std::uint64_t{message.exe_bytes} + message.argv_bytes + message.environment_bytes;
+      std::uint64_t{message.exe_bytes} + message.argv_bytes + message.environment_bytes + message.maps_bytes;
   if (texts != raw.bytes.size() - sizeof(AttachMessage)) {
     return absl::InvalidArgumentError("attach message whose lengths don't add up");
   }
@@ -66,6 +66,7 @@ absl::StatusOr<AttachRequest> parse_attach(RawMessage raw) {
   if (!exe.empty()) request.executable = exe[0];
   request.arguments = split_at_nul({at + message.exe_bytes, message.argv_bytes});
   request.environment = parse_environment({at + message.exe_bytes + message.argv_bytes, message.environment_bytes});
+  request.first_maps.assign(at + message.exe_bytes + message.argv_bytes + message.environment_bytes, message.maps_bytes);
   if (absl::Status status = take_descriptors(raw, request); !status.ok()) return status;
   return request;
 }

@@ -29,6 +29,7 @@ struct AttachRequest {
   std::string executable;
   std::vector<std::string> arguments;
   Environment environment;
+  std::string first_maps;  // executable lines of /proc/PID/maps when it attached
   UniqueFd memory;
   UniqueFd pid;    // pidfd
   UniqueFd proc;   // O_PATH of /proc/PID

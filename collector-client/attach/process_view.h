@@ -28,6 +28,8 @@ class ProcessView {
 
   // The text of its mappings; empty after an exec or its end. `live`: read now, not a copy.
   std::string read_maps() const;
+  // Its executable mappings when it attached.
+  const std::string& first_maps() const { return request_.first_maps; }
   bool maps_are_live() const { return request_.message.maps_are_live != 0 && request_.maps; }
 
   // A thread's name; empty when it is gone.

@@ -4,7 +4,7 @@
 // The process sends it and closes; nothing is answered. Descriptors come with it
 // (SCM_RIGHTS) in the order of the set bits of `descriptors`.
 //
-//   AttachMessage | exe path \0 | argv strings \0…\0 | environment strings \0…\0
+//   AttachMessage | exe path \0 | argv strings \0…\0 | environment strings \0…\0 | maps lines
 //
 // The agent also takes StatusRequest on the same socket and answers with text
 // (JSON), which is how `siprof ps` looks into it.
@@ -17,7 +17,7 @@ namespace siprof {
 inline constexpr std::uint32_t kAttachMagic = 0x61727073;  // "spra"
 inline constexpr std::uint32_t kStatusMagic = 0x73727073;  // "sprs"
 inline constexpr std::uint32_t kHandshakeVersion = 1;
-inline constexpr std::uint32_t kMaxAttachBytes = 64 * 1024;
+inline constexpr std::uint32_t kMaxAttachBytes = 96 * 1024;
 inline constexpr std::uint32_t kSecretBytes = 16;
 
 // Bits of AttachMessage::descriptors, in the order they are sent.
@@ -44,7 +44,7 @@ struct AttachMessage {
   std::uint32_t exe_bytes;
   std::uint32_t argv_bytes;
   std::uint32_t environment_bytes;
-  std::uint32_t pad;
+  std::uint32_t maps_bytes;  // executable lines of /proc/PID/maps: a short process is gone when they are needed
 };
 static_assert(sizeof(AttachMessage) == 80);
 

@@ -29,71 +29,15 @@ struct ExecRequest {
   bool executed;  // stays true when exec never returned
 };
 
-SIPROF_SIGNAL_SAFE std::uint64_t parse_hex(const char** at) {
-  std::uint64_t value = 0;
-  for (;; ++*at) {
-    const char c = **at;
-    if (c >= '0' && c <= '9') {
-      value = value * 16 + static_cast<std::uint64_t>(c - '0');
-    } else if (c >= 'a' && c <= 'f') {
-      value = value * 16 + static_cast<std::uint64_t>(c - 'a' + 10);
-    } else {
-      return value;
-    }
-  }
-}
-
-// The path in a line of /proc/PID/maps if it is of the mapping with `address`.
-SIPROF_SIGNAL_SAFE const char* path_if_holds(const char* line, std::uint64_t address) {
-  const char* at = line;
-  const std::uint64_t start = parse_hex(&at);
-  if (*at++ != '-') return nullptr;
-  const std::uint64_t end = parse_hex(&at);
-  if (address < start || address >= end) return nullptr;
-  while (*at != '\0' && *at != '/') ++at;
-  return *at == '/' ? at : nullptr;
-}
-
-// The file this library was loaded from, absolute. The loader's own name for it may
-// be relative to a folder that the app has left.
-SIPROF_SIGNAL_SAFE bool own_path(char* out, std::size_t capacity) {
-  const long fd = sys::call(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) return false;
-  const auto here = reinterpret_cast<std::uint64_t>(&own_path);
-  char buffer[4096];
-  std::size_t kept = 0;
-  bool found = false;
-  for (;;) {
-    const long got = sys::call(SYS_read, fd, buffer + kept, sizeof(buffer) - 1 - kept);
-    if (got <= 0) break;
-    const std::size_t size = kept + static_cast<std::size_t>(got);
-    buffer[size] = '\0';
-    std::size_t line = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-      if (buffer[i] != '\n') continue;
-      buffer[i] = '\0';
-      const char* path = path_if_holds(buffer + line, here);
-      line = i + 1;
-      if (path == nullptr) continue;
-      TextBuffer text(out, capacity);
-      text.add(path);
-      found = !text.overflowed();
-    }
-    kept = size - line;
-    if (found || kept == sizeof(buffer) - 1) break;
-    for (std::size_t i = 0; i < kept; ++i) buffer[i] = buffer[line + i];
-  }
-  sys::call(SYS_close, fd);
-  return found;
-}
-
-SIPROF_SIGNAL_SAFE void find_programs(ExecRequest* request) {
+// The file this library was loaded from says where the agent is. The loader's own name
+// for it may be relative to a folder that the app has left.
+SIPROF_SIGNAL_SAFE void find_programs(const MapsText& maps, ExecRequest* request) {
   if (const char* named = captured("SIPROF_AGENT_PROGRAM")) {
     TextBuffer(request->candidates[request->candidate_count++], sizeof(request->candidates[0])).add(named);
     return;
   }
   char folder[512];
-  if (!own_path(folder, sizeof(folder))) return;
+  if (!path_at(maps, reinterpret_cast<std::uint64_t>(&find_programs), folder, sizeof(folder))) return;
   std::size_t cut = length(folder);
   while (cut > 0 && folder[cut] != '/') --cut;
   folder[cut] = '\0';
@@ -241,11 +185,11 @@ void to_path(const char* path, AgentAddress* out) {
   out->bytes = sizeof(sockaddr_un);
 }
 
-bool start_agent(AttachRequest* request, int socket_fd, const AgentAddresses& addresses) {
+bool start_agent(AttachRequest* request, const MapsText& maps, int socket_fd, const AgentAddresses& addresses) {
   ExecRequest exec{};
   exec.socket_fd = socket_fd;
   exec.addresses = &addresses;
-  find_programs(&exec);
+  find_programs(maps, &exec);
   if (exec.candidate_count == 0) return false;
   if (!request->stays_reaper) return exec_in_child(&exec);
   // CLONE_PARENT: a child of the app itself, with our exit signal, 0.

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "shim/base/arch.h"
 #include "shim/base/sys.h"
@@ -13,12 +14,13 @@
 #include "shim/core/attach_child.h"
 #include "shim/core/config.h"
 #include "shim/core/process.h"
+#include "shim/core/signal.h"
 #include "shim/core/timer.h"
 
 namespace siprof::shim {
 namespace {
 
-constexpr std::uint64_t kChildStackBytes = 64 * 1024;
+constexpr std::uint64_t kChildStackBytes = 192 * 1024;
 constexpr std::uint32_t kFailuresUntilOff = 5;
 constexpr std::uint64_t kFirstRetryNs = 250'000'000;
 constexpr std::uint64_t kLongestRetryNs = 4'000'000'000;  // back within 5 s after an agent is
@@ -73,6 +75,10 @@ SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number,
   int subreaper = 0;
   sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
   request->stays_reaper = request->pid == 1 || subreaper != 0;
+  // What starts the agent is its ancestor: below a reaper only that one may, or orphans
+  // come to it that it never made.
+  if (request->stays_reaper) g_process.below_reaper = true;
+  request->may_start_agent = request->stays_reaper || !g_process.below_reaper;
   request->use_inherited_agent = g_process.has_secret && !first_try_failed;
   request->step = AttachStep::kMemory;
   if (g_middle_pid != 0) sys::call(SYS_wait4, g_middle_pid, nullptr, __WCLONE | WNOHANG, nullptr);
@@ -116,6 +122,24 @@ SIPROF_SIGNAL_SAFE bool is_due(SharedHeader* header, std::uint64_t now_ns) {
 }
 
 }  // namespace
+
+void attach_before_fork() {
+  if (!g_config.enabled || current_signal() == 0 || g_process.off.load(std::memory_order_relaxed) != 0) return;
+  int subreaper = 0;
+  const bool is_init = sys::call(SYS_getpid) == 1;
+  if (!is_init) sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
+  if (!is_init && subreaper == 0) return;
+  g_process.below_reaper = true;
+  const sys::SignalSet all = ~sys::SignalSet{0};
+  sys::SignalSet old = 0;
+  sys::change_mask(SIG_BLOCK, &all, &old);
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  std::uint64_t session = 0;
+  attach_if_due(static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec),
+                &session);
+  sys::change_mask(SIG_SETMASK, &old, nullptr);
+}
 
 SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
   SharedHeader* header = attached_header(session);

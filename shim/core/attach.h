@@ -17,4 +17,9 @@ namespace siprof::shim {
 // to make memory or a child, never.
 SIPROF_SIGNAL_SAFE SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session);
 
+// A process that orphans come to (pid 1, a subreaper) attaches before it makes its first
+// child: started by a child, the agent would come to it as an orphan that it never made.
+// Context: any thread, before fork and spawn.
+void attach_before_fork();
+
 }  // namespace siprof::shim

@@ -13,6 +13,7 @@
 #include "shim/base/text.h"
 #include "shim/core/agent_start.h"
 #include "shim/core/config.h"
+#include "shim/core/maps.h"
 #include "shim/core/process.h"
 #include "shim/core/timer.h"
 
@@ -21,8 +22,10 @@ namespace {
 
 constexpr std::uint64_t kInitialBytes = kSharedHeaderBytes + std::uint64_t{kInitialChunks} * kChunkBytes;
 constexpr int kMaxDescriptors = 5;
+constexpr std::uint64_t kStartGraceNs = 6'000'000'000;
 
 struct Handover {
+  MapsText maps;
   std::uint32_t descriptors;  // AttachDescriptor bits
   int fds[kMaxDescriptors];
   int fd_count;
@@ -37,6 +40,17 @@ SIPROF_SIGNAL_SAFE void add_descriptor(Handover* handover, AttachDescriptor what
   if (fd < 0) return;
   handover->descriptors |= what;
   handover->fds[handover->fd_count++] = static_cast<int>(fd);
+}
+
+// This process's descriptors are copies of the app's, of which it needs none: under a
+// tight limit they go. The app's own stay open.
+SIPROF_SIGNAL_SAFE void make_room_for_descriptors() {
+  constexpr std::uint64_t kTight = 64;
+  constexpr int kCloseRange = 436;  // since Linux 5.9
+  rlimit64 limit{};
+  if (sys::call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit) != 0 || limit.rlim_cur > kTight) return;
+  if (sys::call(kCloseRange, 0, ~0u, 0) == 0) return;
+  for (std::uint64_t fd = 0; fd < limit.rlim_cur; ++fd) sys::call(SYS_close, fd);
 }
 
 // How many chunks may be reserved: an eighth of the address space that is left.
@@ -99,7 +113,8 @@ SIPROF_SIGNAL_SAFE void fill_header(const AttachRequest& request) {
   header->max_chunks = request.max_chunks;
   header->app_pid = request.pid;
   header->session = request.session;
-  header->heartbeat_ns.store(request.now_ns, std::memory_order_relaxed);
+  // An agent has to start first, perhaps on a machine under load.
+  header->heartbeat_ns.store(request.now_ns + kStartGraceNs, std::memory_order_relaxed);
   header->hz.store(g_config.hz, std::memory_order_relaxed);
   header->kinds.store(g_config.kinds, std::memory_order_relaxed);
   const std::uint32_t chunks = request.max_chunks < kInitialChunks ? request.max_chunks : kInitialChunks;
@@ -136,7 +151,7 @@ SIPROF_SIGNAL_SAFE void open_all(long memory_fd, Handover* handover) {
                  sys::call(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
   long maps = open_in_proc(parent, "/maps", O_RDONLY);
   handover->maps_are_live = maps >= 0;
-  if (maps < 0) maps = copy_of_maps();
+  if (maps < 0 && !handover->maps.complete) maps = copy_of_maps();
   add_descriptor(handover, kMapsFd, maps);
 }
 
@@ -222,15 +237,17 @@ SIPROF_SIGNAL_SAFE bool send_message(int socket_fd, const AttachRequest& request
   message.exe_bytes = static_cast<std::uint32_t>(length(exe) + 1);
   message.argv_bytes = static_cast<std::uint32_t>(g_config.argv_bytes);
   message.environment_bytes = static_cast<std::uint32_t>(g_config.environment_bytes);
+  message.maps_bytes = static_cast<std::uint32_t>(handover.maps.bytes);
 
   iovec parts[] = {{&message, sizeof(message)},
                    {exe, message.exe_bytes},
                    {g_config.argv, g_config.argv_bytes},
-                   {g_config.environment, g_config.environment_bytes}};
+                   {g_config.environment, g_config.environment_bytes},
+                   {handover.maps.text, handover.maps.bytes}};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(handover.fds))] = {};
   msghdr header{};
   header.msg_iov = parts;
-  header.msg_iovlen = 4;
+  header.msg_iovlen = 5;
   header.msg_control = control;
   const auto fd_bytes = static_cast<std::size_t>(handover.fd_count) * sizeof(int);
   header.msg_controllen = CMSG_SPACE(fd_bytes);
@@ -258,7 +275,7 @@ SIPROF_SIGNAL_SAFE AttachStep hand_over(AttachRequest* request, const Handover& 
   AttachStep why = AttachStep::kAgent;
   const int fd = connect_to_any(addresses, &why);
   if (fd >= 0) return send_message(fd, *request, handover) ? AttachStep::kDone : AttachStep::kAgent;
-  if (why == AttachStep::kRefused || g_config.explicit_socket) return why;
+  if (why == AttachStep::kRefused || g_config.explicit_socket || !request->may_start_agent) return why;
 
   // Another user's agent can't be started by us, only our own.
   if (request->use_inherited_agent && user != g_config.user_id) {
@@ -270,7 +287,7 @@ SIPROF_SIGNAL_SAFE AttachStep hand_over(AttachRequest* request, const Handover& 
   if (sys::call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return AttachStep::kAgent;
   if (!send_message(pair[0], *request, handover)) return AttachStep::kAgent;
-  return start_agent(request, pair[1], addresses) ? AttachStep::kDone : AttachStep::kAgent;
+  return start_agent(request, handover.maps, pair[1], addresses) ? AttachStep::kDone : AttachStep::kAgent;
 }
 
 }  // namespace
@@ -278,11 +295,13 @@ SIPROF_SIGNAL_SAFE AttachStep hand_over(AttachRequest* request, const Handover& 
 int run_attach_child(void* argument) {
   auto* request = static_cast<AttachRequest*>(argument);
   request->step = AttachStep::kMemory;
+  make_room_for_descriptors();
   const long fd = make_memory(kInitialBytes);
   if (failed(fd) || !map_memory(request, fd)) return 0;
   fill_header(*request);
   make_secret();
   Handover handover{};
+  handover.maps = read_executable_maps(request->maps, sizeof(request->maps));
   open_all(fd, &handover);
   request->step = hand_over(request, handover);
   if (request->step == AttachStep::kDone) scan_threads(request);

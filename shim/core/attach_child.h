@@ -3,6 +3,7 @@
 // makes raw system calls only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "proto/siprof/shared_memory.h"
@@ -19,6 +20,8 @@ enum class AttachStep : std::uint32_t {
 
 inline constexpr std::uint32_t kMaxScannedThreads = 512;
 
+inline constexpr std::size_t kMaxMapsBytes = 48 * 1024;
+
 struct AttachRequest {
   // In.
   std::uint64_t now_ns;
@@ -28,11 +31,13 @@ struct AttachRequest {
   std::int32_t pid;          // the app, as it sees itself
   bool stays_reaper;         // the app is pid 1 or a subreaper: hide the agent behind a middle process
   bool use_inherited_agent;  // join the agent of the process we were forked from
+  bool may_start_agent;      // else only join one
   // Out.
   AttachStep step;
   std::int32_t middle_pid;
   std::uint32_t thread_count;
   std::int32_t threads[kMaxScannedThreads];  // of the app, to find those without a timer
+  char maps[kMaxMapsBytes];
 };
 
 // Runs in the child; its result is in the request.

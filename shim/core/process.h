@@ -33,6 +33,7 @@ struct Process {
   std::atomic<std::uint64_t> early[kCounterCount];
   std::uint8_t secret[16];  // inherited by forked children, see handshake.h
   bool has_secret;
+  bool below_reaper;  // this process or an ancestor it was forked from is one that orphans come to
 };
 
 extern Process g_process;

@@ -123,11 +123,47 @@ bool start_signal(TickHandler handler) {
   return true;
 }
 
+sys::SignalSet view_with(const ThreadState& thread, sys::SignalSet kernel_mask) {
+  const sys::SignalSet ours = sys::signal_bit(current_signal());
+  for (std::uint32_t i = 0; i < thread.known_mask_count; ++i) {
+    if (thread.known_masks[i].kernel == (kernel_mask & ~ours)) return thread.known_masks[i].view & ours;
+  }
+  return thread.blocked_view & ours;
+}
+
+void remember_view(ThreadState& thread, sys::SignalSet kernel_mask, sys::SignalSet view) {
+  kernel_mask &= ~sys::signal_bit(current_signal());
+  thread.blocked_view = view;
+  for (std::uint32_t i = 0; i < thread.known_mask_count; ++i) {
+    if (thread.known_masks[i].kernel != kernel_mask) continue;
+    thread.known_masks[i].view = view;
+    return;
+  }
+  if (thread.known_mask_count < kKnownMasks) {
+    thread.known_masks[thread.known_mask_count++] = {kernel_mask, view};
+    return;
+  }
+  // Not the first: what a thread starts with is what it comes back to.
+  const std::uint32_t at = 1 + thread.next_known_mask % (kKnownMasks - 1);
+  thread.next_known_mask = static_cast<std::uint8_t>(at);
+  thread.known_masks[at] = {kernel_mask, view};
+}
+
+sys::SignalSet take_left_signals(ThreadState& thread) {
+  const sys::SignalSet left = thread.blocked_view & ~sys::signal_bit(current_signal());
+  if (SIPROF_UNLIKELY(left != 0)) {
+    thread.blocked_view &= ~left;
+    thread.known_mask_count = 0;
+  }
+  return left;
+}
+
 void open_signal_in_this_thread() {
   const sys::SignalSet ours = sys::signal_bit(current_signal());
   sys::SignalSet old = 0;
   sys::change_mask(SIG_UNBLOCK, &ours, &old);
-  this_thread().blocked_view |= old & candidate_bits();
+  ThreadState& thread = this_thread();
+  remember_view(thread, old, thread.blocked_view | (old & ours));
 }
 
 sys::SignalSet kernel_mask_for(sys::SignalSet app_mask) {
@@ -150,7 +186,7 @@ bool leave_signal(int signal) {
   if (!moved) return false;
   count(Counter::signal_moves);
   // What the app believes is blocked is now really blocked; the new one is open.
-  const sys::SignalSet left = sys::signal_bit(signal) & this_thread().blocked_view;
+  const sys::SignalSet left = take_left_signals(this_thread());
   open_signal_in_this_thread();
   if (left != 0) sys::change_mask(SIG_BLOCK, &left, nullptr);
   return true;
@@ -159,10 +195,13 @@ bool leave_signal(int signal) {
 void forward(int signal, siginfo_t* info, void* context) {
   const sys::SignalSet bit = sys::signal_bit(signal);
   auto* machine = static_cast<ucontext_t*>(context);
+  auto& mask = reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask);
+  const sys::SignalSet left = take_left_signals(t_thread);
+  mask |= left;
   // The app has it blocked, so it must stay pending: block it for real when this
   // handler returns, and queue it again.
-  if ((t_thread.blocked_view & bit) != 0) {
-    reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask) |= bit;
+  if (((left | view_with(t_thread, mask)) & bit) != 0) {
+    mask |= bit;
     const long pid = sys::call(SYS_getpid);
     if (info->si_code == SI_TKILL) {
       sys::call(SYS_rt_tgsigqueueinfo, pid, sys::thread_id(), signal, info);
@@ -184,7 +223,7 @@ void forward(int signal, siginfo_t* info, void* context) {
   fallback.restorer = siprof_restore_rt;
   fallback.flags = kRestorerFlag;
   kernel_sigaction(signal, &fallback, nullptr);
-  reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask) &= ~bit;
+  mask &= ~bit;
   sys::call(SYS_tgkill, sys::call(SYS_getpid), sys::thread_id(), signal);
 }
 
@@ -225,7 +264,9 @@ sys::SignalSet app_handler_mask(int signal, sys::SignalSet kernel_mask) {
 
 AppViewForExec::AppViewForExec() : blocked_(0), ignored_(0) {
   if (current_signal() == 0) return;
-  blocked_ = this_thread().blocked_view & taken_bits();
+  sys::SignalSet kernel = 0;
+  sys::change_mask(SIG_BLOCK, nullptr, &kernel);
+  blocked_ = view_with(this_thread(), kernel) | take_left_signals(this_thread());
   if (blocked_ != 0) sys::change_mask(SIG_BLOCK, &blocked_, nullptr);
   for (int signal : kCandidates) {
     if ((taken_bits() & sys::signal_bit(signal)) == 0 || g_app.action[signal].handler != SIG_IGN) continue;

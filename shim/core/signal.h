@@ -63,6 +63,14 @@ class AppViewForExec {
 // In a forked child another thread may have held the lock. Context: fork child.
 void reset_signal_lock();
 
+// What the app believes is blocked of our signal, while the kernel has `kernel_mask`.
+// Context: signal handler, any thread.
+SIPROF_SIGNAL_SAFE sys::SignalSet view_with(const ThreadState& thread, sys::SignalSet kernel_mask);
+// The app's view is `view` from now on, and when the kernel has this mask again.
+SIPROF_SIGNAL_SAFE void remember_view(ThreadState& thread, sys::SignalSet kernel_mask, sys::SignalSet view);
+// Signals that ticks have left and the kernel still has to block; forgets them.
+SIPROF_SIGNAL_SAFE sys::SignalSet take_left_signals(ThreadState& thread);
+
 // Opens our signal in the calling thread; remembers that the app had it blocked.
 void open_signal_in_this_thread();
 

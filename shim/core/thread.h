@@ -12,6 +12,12 @@
 
 namespace siprof::shim {
 
+struct KnownMask {
+  sys::SignalSet kernel;
+  sys::SignalSet view;
+};
+inline constexpr std::uint32_t kKnownMasks = 7;
+
 struct ThreadState {
   std::int32_t tid;       // 0: not met yet
   std::uint32_t serial;   // unique in the process, so that a reused tid is another thread
@@ -23,10 +29,16 @@ struct ThreadState {
   // The stack, [low, high); 0, 0: unknown, then it is only read by the kernel.
   std::uint64_t stack_low;
   std::uint64_t stack_high;
-  // What the app believes it has blocked, of the signals that we may use.
+  // Our signal's bit if the app believes that it has blocked it. A bit of another
+  // signal: ticks have left that one, and the kernel doesn't block it yet.
   sys::SignalSet blocked_view;
+  // What the view was with each of the kernel's masks lately: a handler's return or a
+  // jump brings back an old mask without asking us. The first is the thread's start.
+  KnownMask known_masks[kKnownMasks];
   std::uint32_t timer_slot;  // index + 1 into the timer table, 0: none
   std::uint32_t hz;          // rate its timer runs at, 0: not known yet
+  std::uint8_t known_mask_count;
+  std::uint8_t next_known_mask;
   bool busy;                 // inside the shim: a tick now is dropped
 };
 static_assert(sizeof(ThreadState) <= 256);

@@ -23,13 +23,23 @@ SIPROF_SIGNAL_SAFE std::uint64_t monotonic_ns() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Whose storage this is: a thread made without libc may share its creator's.
-SIPROF_SIGNAL_SAFE bool belongs_here(ThreadState& thread, TimerSlot& slot) {
+// CPU time, so that being preempted in the handler isn't counted as its cost.
+SIPROF_SIGNAL_SAFE std::uint64_t thread_cpu_ns() {
+  timespec used{};
+  sys::call(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &used);
+  return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(used.tv_nsec);
+}
+
+// Whether the tick is this thread's own: one made without libc may share the storage of
+// its creator.
+SIPROF_SIGNAL_SAFE bool belongs_here(ThreadState& thread, TimerSlot& slot, std::uint32_t weight) {
   const std::int32_t tid = slot.tid.load(std::memory_order_acquire);
   const auto index = static_cast<std::uint32_t>(&slot - g_timer_slots) + 1;
   if (tid <= 0) return thread.tid != 0;  // the slot is being changed at this moment
   if (thread.tid == 0) meet_unknown_thread(thread, tid);
-  if (thread.tid != tid) {
+  // Or a second timer for one thread: a scan came between its creation and its start.
+  if (thread.tid != tid || (thread.timer_slot != 0 && thread.timer_slot != index)) {
+    if (thread.tid != tid) count(Counter::lost_shared_tls, weight);
     disarm_slot(index);
     return false;
   }
@@ -53,6 +63,9 @@ SIPROF_SIGNAL_SAFE void follow_control(SharedHeader* header, ThreadState& thread
 }
 
 SIPROF_SIGNAL_SAFE void sample(ThreadState& thread, std::uint32_t weight, const ucontext_t* context) {
+  // Not the first ones: an attach isn't what a tick costs.
+  const bool measured = thread.next_sample % kMeasureEvery == kMeasureEvery / 2;
+  const std::uint64_t begin_ns = measured ? thread_cpu_ns() : 0;
   Tick tick{};
   tick.time_ns = monotonic_ns();
   tick.weight = weight;
@@ -67,9 +80,7 @@ SIPROF_SIGNAL_SAFE void sample(ThreadState& thread, std::uint32_t weight, const 
   const bool on = (header->kinds.load(std::memory_order_relaxed) & kKindCpu) != 0;
   if (on) capture(header, session, thread, tick, context);
   follow_control(header, thread);
-  if (thread.next_sample % kMeasureEvery == 1) {
-    count(Counter::handler_ns, (monotonic_ns() - tick.time_ns) * kMeasureEvery);
-  }
+  if (measured) count(Counter::handler_ns, (thread_cpu_ns() - begin_ns) * kMeasureEvery);
 }
 
 }  // namespace
@@ -89,13 +100,8 @@ void on_tick(int signal, siginfo_t* info, void* context) {
   thread.busy = true;
   auto* machine = static_cast<ucontext_t*>(context);
   // Signals that ticks have left: what the app believes is blocked becomes really so.
-  const sys::SignalSet left = thread.blocked_view & taken_bits() & ~sys::signal_bit(current_signal());
-  reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask) |= left;
-  if (belongs_here(thread, *slot)) {
-    sample(thread, weight, machine);
-  } else {
-    count(Counter::lost_shared_tls, weight);
-  }
+  reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask) |= take_left_signals(thread);
+  if (belongs_here(thread, *slot, weight)) sample(thread, weight, machine);
   thread.busy = false;
 }
 
