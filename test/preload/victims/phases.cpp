@@ -21,19 +21,20 @@ void run_until(int64_t end_ns) {
   while (victim::clock_ns(CLOCK_MONOTONIC) < end_ns) piece();
 }
 
+// The comments in the assembly keep the compiler from merging the three into one.
 VICTIM_NOINLINE void first_phase(int64_t end_ns) {
   run_until(end_ns);
-  asm volatile("");
+  asm volatile("# first");
 }
 
 VICTIM_NOINLINE void second_phase(int64_t end_ns) {
   run_until(end_ns);
-  asm volatile("");
+  asm volatile("# second");
 }
 
 VICTIM_NOINLINE void third_phase(int64_t end_ns) {
   run_until(end_ns);
-  asm volatile("");
+  asm volatile("# third");
 }
 
 }  // namespace
