@@ -56,13 +56,20 @@ def wait_gone(program: Path, folder: Path, seconds: float) -> list:
     return left
 
 
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:  # it has ended meanwhile, as it should
+        pass
+
+
 def stop(program: Path, folder: Path) -> None:
     """Asks the agents to drain and end; one that does not within 15 s fails the test."""
     for pid in find(program, folder):
-        os.kill(pid, signal.SIGCONT)
-        os.kill(pid, signal.SIGTERM)
+        _signal(pid, signal.SIGCONT)
+        _signal(pid, signal.SIGTERM)
     left = wait_gone(program, folder, 15)
     for pid in left:
-        os.kill(pid, signal.SIGKILL)
+        _signal(pid, signal.SIGKILL)
     if left:
         raise AssertionError(f"agents {left} were still running 15 s after SIGTERM")

@@ -60,7 +60,8 @@ class Profile:
         self.samples += other.samples
         self.period = self.period or other.period
         for key, value in other.counters.items():
-            if key in self.counters and value.isdigit() and self.counters[key].isdigit():
+            sums = not key.endswith(("_hz", "_bytes"))  # levels: the last one stands
+            if sums and key in self.counters and value.isdigit() and self.counters[key].isdigit():
                 value = str(int(self.counters[key]) + int(value))
             self.counters[key] = value
 

@@ -21,7 +21,7 @@ void run_until(int64_t end_ns) {
   while (victim::clock_ns(CLOCK_MONOTONIC) < end_ns) piece();
 }
 
-// Not quite the same text, or the compiler folds the three into one.
+// The comments in the assembly keep the compiler from merging the three into one.
 VICTIM_NOINLINE void first_phase(int64_t end_ns) {
   run_until(end_ns);
   asm volatile("# first");
