@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One file per service, kind and window.
+#include <errno.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 

@@ -18,13 +18,14 @@ namespace {
 constexpr std::size_t kTrailerBytes = 8;  // RFC 1952: CRC32, ISIZE
 constexpr int kGzipOnly = MAX_WBITS + 16;
 
-// The trailer says how much comes out (modulo 2^32). It is a hint: a lie costs
-// a reallocation or at most `max_bytes`, never a wrong result.
+// The trailer says how much comes out (modulo 2^32). Only a hint: believed up to a ratio that profiles
+// have, or a few bytes that lie would cost an allocation of `max_bytes` each.
+constexpr std::size_t kBelievedRatio = 16;
 std::size_t claimed_bytes(std::string_view compressed) {
   if (compressed.size() < kTrailerBytes) return 0;
   std::uint32_t size;
   std::memcpy(&size, compressed.data() + compressed.size() - sizeof(size), sizeof(size));
-  return size;
+  return std::min<std::size_t>(size, compressed.size() * kBelievedRatio);
 }
 
 absl::Status too_large(std::size_t max_bytes) {

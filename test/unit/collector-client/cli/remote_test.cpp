@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstdio>
 #include <thread>
 
 #include "collector-client/base/unique_fd.h"
 #include "collector-client/cli/http_get.h"
 #include "collector-client/cli/tables.h"
+#include "test/unit/collector-client/export/test_keys.h"
 
 namespace siprof::client {
 namespace {
@@ -87,6 +89,35 @@ TEST_CASE("no server, no HTTP, slow and endless answers are clear errors") {
   request.url = *parse_url(server.url, 80);
   request.max_bytes = 1000;
   CHECK(absl::IsResourceExhausted(http_get(request).status()));
+}
+
+TEST_CASE("https works with a trusted certificate for that host and with no other") {
+  const TestKeys keys, strangers;
+  // Says "ACCEPT 127.0.0.1:PORT", answers with a page and ends after the third connection.
+  const std::string command = "exec timeout 30 openssl s_server -accept 127.0.0.1:0 -www -naccept 3 -cert " +
+                              keys.file("server.pem") + " -key " + keys.file("server.key") + " 2>/dev/null";
+  FILE* server = ::popen(command.c_str(), "r");
+  REQUIRE(server != nullptr);
+  int port = 0;
+  for (char line[256]; port == 0 && ::fgets(line, sizeof line, server) != nullptr;) {
+    (void)std::sscanf(line, "ACCEPT 127.0.0.1:%d", &port);
+  }
+  REQUIRE(port != 0);
+  HttpRequest request;
+  request.path = "/";
+  request.timeout = absl::Seconds(10);
+  request.tls_ca = keys.file("ca.pem");
+  for (const char* host : {"localhost", "127.0.0.1"}) {
+    request.url = *parse_url("https://" + std::string(host) + ":" + std::to_string(port), 443);
+    const auto answer = http_get(request);
+    INFO(answer.status().ToString());
+    REQUIRE(answer.ok());
+    CHECK(answer->status == 200);
+  }
+  request.tls_ca = strangers.file("ca.pem");
+  const absl::Status status = http_get(request).status();
+  CHECK(std::string(status.message()).find("certificate verify failed") != std::string::npos);
+  ::pclose(server);
 }
 
 TEST_CASE("chunked and cut off answers are told apart") {

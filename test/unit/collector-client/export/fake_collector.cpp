@@ -9,9 +9,10 @@
 
 namespace siprof::client {
 
-FakeCollector::FakeCollector(int port, Store store) : store_(std::move(store)) {
+FakeCollector::FakeCollector(int port, Store store, std::shared_ptr<grpc::ServerCredentials> credentials)
+    : store_(std::move(store)) {
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort("127.0.0.1:" + std::to_string(port), credentials, &port_);
   builder.RegisterService(this);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port_ == 0) throw std::runtime_error("no port for the fake collector");

@@ -2,6 +2,7 @@
 // A collector in the test's own process, on a port of loopback.
 #pragma once
 
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 
 #include <cstdint>
@@ -26,7 +27,9 @@ class FakeCollector : public v1::Collector::Service {
     std::set<std::pair<std::string, std::uint64_t>> seen;
   };
 
-  explicit FakeCollector(int port = 0, Store store = {});
+  explicit FakeCollector(
+      int port = 0, Store store = {},
+      std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials());
   ~FakeCollector() override;
 
   int port() const { return port_; }

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "test/unit/collector-client/export/fake_collector.h"
 #include "test/unit/collector-client/export/temporary_folder.h"
+#include "test/unit/collector-client/export/test_keys.h"
 
 namespace siprof::client {
 namespace {
@@ -210,6 +211,34 @@ TEST_CASE("a collector that says nothing doesn't hang the exporter or its end") 
   const absl::Time again = absl::Now();
   exporter.reset();
   CHECK(absl::Now() - again < absl::Seconds(2));
+}
+
+TEST_CASE("mTLS carries profiles; a stranger's certificate or none is refused on either side") {
+  const TemporaryFolder spool;
+  const TestKeys keys, strangers;
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_root_certs = *read_file(keys.file("ca.pem"), 1 << 20);
+  options.pem_key_cert_pairs.push_back(
+      {*read_file(keys.file("server.key"), 1 << 20), *read_file(keys.file("server.pem"), 1 << 20)});
+  FakeCollector collector(0, {}, grpc::SslServerCredentials(options));
+  StreamSettings settings =
+      settings_for("https://localhost:" + std::to_string(collector.port()), spool.path());
+  const TlsFiles good = {keys.file("ca.pem"), keys.file("client.pem"), keys.file("client.key")};
+  const TlsFiles bad[] = {{keys.file("ca.pem"), "", ""},
+                          {keys.file("ca.pem"), strangers.file("client.pem"), strangers.file("client.key")},
+                          {strangers.file("ca.pem"), good.cert, good.key}};
+  for (const TlsFiles& files : bad) {
+    settings.tls = files;
+    auto exporter = start(settings);
+    exporter->submit(profile(1));
+    REQUIRE(eventually([&] { return exporter->counters().at("export_connect_failures") >= 1; }));
+    CHECK(exporter->counters().at("export_connects") == 0);
+  }
+  CHECK(collector.profiles().empty());
+  settings.tls = good;
+  auto exporter = start(settings);
+  REQUIRE(exporter->flush(soon()).ok());
+  CHECK(collector.profiles().size() == 3);
 }
 
 TEST_CASE("settings that can never work are refused at the start") {
