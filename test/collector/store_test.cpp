@@ -2,8 +2,10 @@
 // The embedded store: what is written is read, once, until retention removes it.
 #include <sys/stat.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <thread>
 
 #include "collector/store/retention.h"
 #include "collector/store/sqlite/stack_codec.h"
@@ -186,6 +188,36 @@ TEST_CASE("a damaged profile is refused and changes nothing") {
   const auto services = store.reader->services();
   REQUIRE(services.ok());
   CHECK(services->empty());
+}
+
+TEST_CASE("queries beside the writer see whole batches, never fewer than before") {
+  const TempDir dir;
+  TestStore store(dir.path("store"));
+  store.add({}, "main 1");
+  std::atomic<bool> done = false;
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      std::uint64_t last = 0;
+      while (!done) {
+        const auto stacks = store.reader->stacks(select(), "cpu");
+        const auto services = store.reader->services();
+        if (!stacks.ok() || !services.ok() || stacks->profiles < last || stacks->profiles % 2 != 1) ++wrong;
+        if (stacks.ok()) last = stacks->profiles;
+      }
+    });
+  }
+  for (std::uint64_t i = 1; i <= 400; i += 2) {
+    const std::string folded = "main;f" + std::to_string(i) + " 1";
+    const std::vector<IncomingProfile> batch = {make_profile({.sequence = i}, folded),
+                                                make_profile({.sequence = i + 1}, folded)};
+    for (const auto& result : store.store->write(batch)) CHECK(result.ok());
+  }
+  done = true;
+  for (std::thread& reader : readers) reader.join();
+  CHECK(wrong == 0);
+  CHECK(cpu_total(store) == 401);
 }
 
 TEST_CASE("retention removes whole days, and a day that was removed doesn't come back") {

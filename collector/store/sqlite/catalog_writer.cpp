@@ -159,7 +159,8 @@ absl::Status CatalogWriter::set_setting(absl::string_view name, Id value) {
 
 std::size_t CatalogWriter::bytes() const {
   return services_.bytes() + agents_.bytes() + strings_.bytes() + label_sets_.bytes() + series_.bytes() +
-         functions_.bytes() + mappings_.bytes() + frames_.bytes() + nodes_.size() * kNodeBytes;
+         functions_.bytes() + mappings_.bytes() + frames_.bytes() +
+         (nodes_.size() + stacks_.size()) * kNodeBytes;
 }
 
 void CatalogWriter::forget() {
@@ -172,6 +173,7 @@ void CatalogWriter::forget() {
   mappings_.forget();
   frames_.forget();
   nodes_ = {};
+  stacks_ = {};
   last_nodes_ = {};
 }
 

@@ -10,8 +10,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -44,6 +46,26 @@ class CatalogWriter {
   // `parent` 0: an outermost frame.
   absl::StatusOr<std::uint32_t> stack_node(Id service, std::uint32_t parent, Id frame);
 
+  // Whole stacks that were walked before, so that one look-up stands for thirty.
+  // 128 bits from a hash seeded per process: no two stacks meet.
+  struct StackHash {
+    std::uint64_t low = 0, high = 0;
+    friend bool operator==(const StackHash&, const StackHash&) = default;
+    template <typename H>
+    friend H AbslHashValue(H h, const StackHash& s) {
+      return H::combine(std::move(h), s.low, s.high);
+    }
+    // This hash, then `next`.
+    StackHash then(const StackHash& next) const {
+      return {absl::HashOf(low, next.low), absl::HashOf(high, next.high, next.low)};
+    }
+  };
+  std::optional<std::uint32_t> known_stack(const StackHash& hash) const {
+    const auto found = stacks_.find(hash);
+    return found == stacks_.end() ? std::nullopt : std::optional(found->second);
+  }
+  void remember_stack(const StackHash& hash, std::uint32_t node) { stacks_.emplace(hash, node); }
+
   absl::StatusOr<Id> setting(absl::string_view name);
   absl::Status set_setting(absl::string_view name, Id value);
 
@@ -66,6 +88,7 @@ class CatalogWriter {
   Numbers<4> series_, functions_;
   Numbers<5> mappings_, frames_;
   Statements statements_;
+  absl::flat_hash_map<StackHash, std::uint32_t> stacks_;
   absl::flat_hash_map<std::array<Id, 3>, std::uint32_t> nodes_;  // service, parent, frame
   absl::flat_hash_map<Id, std::uint32_t> last_nodes_;            // highest id of a service
   std::optional<Transaction> transaction_;

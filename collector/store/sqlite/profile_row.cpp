@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -44,7 +45,9 @@ class ProfileReader {
   CatalogWriter& catalog_;
   Id service_;
   std::vector<Id> strings_, mappings_, functions_;
-  std::vector<std::vector<Id>> locations_;  // frames of a location, outermost first
+  // Frames of a location, outermost first, and the hash of their ids.
+  std::vector<std::vector<Id>> locations_;
+  std::vector<CatalogWriter::StackHash> location_hashes_;
   absl::flat_hash_map<std::uint32_t, std::size_t> slots_;
   std::vector<std::uint32_t> ids_;
   std::vector<std::int64_t> values_;  // of slot i from i * types on
@@ -112,20 +115,30 @@ absl::Status ProfileReader::intern_locations() {
       frames.push_back(*id);
     }
   }
+  for (const std::vector<Id>& frames : locations_) {
+    CatalogWriter::StackHash hash{frames.size(), 0};
+    for (const Id frame : frames) hash = hash.then({static_cast<std::uint64_t>(frame), 0});
+    location_hashes_.push_back(hash);
+  }
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::uint32_t> ProfileReader::stack_of(const perftools::profiles::Sample& sample) {
+  CatalogWriter::StackHash hash{static_cast<std::uint64_t>(service_), 0};
+  for (const std::uint64_t location : sample.location_id()) {
+    if (location == 0 || location > locations_.size()) return broken("a location id is out of range");
+    hash = hash.then(location_hashes_[location - 1]);
+  }
+  if (const std::optional<std::uint32_t> known = catalog_.known_stack(hash)) return *known;
   std::uint32_t node = 0;
   for (int i = sample.location_id_size() - 1; i >= 0; --i) {
-    const std::uint64_t location = sample.location_id(i);
-    if (location == 0 || location > locations_.size()) return broken("a location id is out of range");
-    for (const Id frame : locations_[location - 1]) {
+    for (const Id frame : locations_[sample.location_id(i) - 1]) {
       const absl::StatusOr<std::uint32_t> child = catalog_.stack_node(service_, node, frame);
       if (!child.ok()) return child.status();
       node = *child;
     }
   }
+  catalog_.remember_stack(hash, node);
   return node;
 }
 
