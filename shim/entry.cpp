@@ -43,7 +43,7 @@ __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   read_config(argc, argv, envp);
   if (!g_config.enabled || g_config.kinds == 0) return;
   g_hz.store(g_config.hz, std::memory_order_relaxed);
-  meet_main_thread();
+  meet_main_thread(argv);
   if (!start_signal(on_tick)) return;
   arm_this_thread();
   pthread_atfork(attach_before_fork, nullptr, after_fork_in_child);

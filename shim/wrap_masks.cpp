@@ -41,7 +41,8 @@ int change(real::Next<Function>& next, int how, const sigset_t* set, sigset_t* o
   if (result != 0) return result;
   const sys::SignalSet view = view_with(thread, word(before));
   if (set != nullptr) {
-    remember_view(thread, set_after(how, word(before), word(kernel)), set_after(how, view, word(*set)) & ours);
+    remember_view(thread, set_after(how, word(before), word(kernel)),
+                  set_after(how, view, word(*set)) & ours);
   }
   if (old != nullptr) {
     // Of the current signal only the view is known to the app, whatever the kernel has.
@@ -73,7 +74,8 @@ void before_jump(sigjmp_buf environment) {
   if (environment[0].__mask_was_saved != 0) {
     SavedView& saved = saved_view(environment);
     if (saved.magic != kSavedViewMagic) return;
-    remember_view(this_thread(), reinterpret_cast<const sys::SignalSet&>(environment[0].__saved_mask), saved.view);
+    remember_view(this_thread(), reinterpret_cast<const sys::SignalSet&>(environment[0].__saved_mask),
+                  saved.view);
   } else if (has_alternate_stack_handlers()) {
     // Perhaps a jump out of a handler that runs with our signal blocked.
     const sys::SignalSet ours = sys::signal_bit(current_signal());

@@ -85,7 +85,8 @@ absl::Time Agent::next_wake() const {
   absl::Time when = std::min(next_cut_, next_beat_);
   for (const auto& session : sessions_) when = std::min(when, session->next_drain);
   // Nothing to beat for: sleep until somebody comes.
-  if (sessions_.empty()) when = waiting_.empty() ? clock_.now() + kLongestDrain : clock_.now() + kShortestDrain;
+  if (sessions_.empty())
+    when = waiting_.empty() ? clock_.now() + kLongestDrain : clock_.now() + kShortestDrain;
   return when;
 }
 
@@ -97,7 +98,8 @@ void Agent::poll_until(absl::Time when) {
   for (const auto& session : sessions_) {
     if (session->pid_fd() >= 0) fds.push_back({session->pid_fd(), POLLIN, 0});
   }
-  const std::int64_t ms = std::clamp<std::int64_t>(absl::ToInt64Milliseconds(when - clock_.now()) + 1, 0, 60'000);
+  const std::int64_t ms =
+      std::clamp<std::int64_t>(absl::ToInt64Milliseconds(when - clock_.now()) + 1, 0, 60'000);
   if (poll(fds.data(), fds.size(), static_cast<int>(ms)) < 0) return;
   std::uint64_t ignored = 0;
   [[maybe_unused]] const ssize_t got = read(wake_.get(), &ignored, sizeof(ignored));
@@ -168,7 +170,8 @@ void Agent::attach(RawMessage raw, const Peer& peer) {
     spdlog::warn("process {} is not profiled: {} are already", peer.pid, kMostSessions);
     return;
   }
-  for (const std::string& warning : (*session)->warnings()) spdlog::warn("process {}: {}", (*session)->view().message().pid, warning);
+  for (const std::string& warning : (*session)->warnings())
+    spdlog::warn("process {}: {}", (*session)->view().message().pid, warning);
   if (secrets_.size() >= kMostSecrets) secrets_.clear();
   secrets_.insert(secret);
   ++attached_;
@@ -199,7 +202,8 @@ void Agent::end_session(std::size_t index) {
   session.drain(/*final=*/true);
   session.account();
   openers_[session.view().message().pid] = session.view().opener();
-  spdlog::info("process {} ({}) ended, {} samples", session.view().message().pid, session.service(), session.samples());
+  spdlog::info("process {} ({}) ended, {} samples", session.view().message().pid, session.service(),
+               session.samples());
   sessions_.erase(sessions_.begin() + static_cast<std::ptrdiff_t>(index));
 }
 

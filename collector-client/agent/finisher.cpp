@@ -21,7 +21,8 @@ bool is_own(const CodeAddress& address) {
 // Names of addresses, those without a file by their process.
 class SymbolizedFrames : public FrameSource {
  public:
-  SymbolizedFrames(Symbolizer& symbolizer, const Openers& openers) : symbolizer_(symbolizer), openers_(openers) {}
+  SymbolizedFrames(Symbolizer& symbolizer, const Openers& openers)
+      : symbolizer_(symbolizer), openers_(openers) {}
   ~SymbolizedFrames() override {
     for (const auto& [pid, module] : anonymous_) symbolizer_.release_anonymous(module);
   }
@@ -55,7 +56,9 @@ std::vector<CodeAddress> addresses_of(const Window& window, SymbolizedFrames& na
 
 std::int64_t period_of(const Window& window) {
   const auto hz = window.counters.find("sampling_hz");
-  return hz == window.counters.end() || hz->second == 0 ? 10'000'000 : 1'000'000'000 / static_cast<std::int64_t>(hz->second);
+  return hz == window.counters.end() || hz->second == 0
+             ? 10'000'000
+             : 1'000'000'000 / static_cast<std::int64_t>(hz->second);
 }
 
 }  // namespace
@@ -77,7 +80,8 @@ void Finisher::submit(std::vector<Window> windows, Openers openers) {
   const std::lock_guard lock(mutex_);
   if (jobs_.size() >= kMostJobs) {
     dropped_ += jobs_.front().windows.size();
-    spdlog::warn("{} profiles dropped: names take longer to find than profiles to record", jobs_.front().windows.size());
+    spdlog::warn("{} profiles dropped: names take longer to find than profiles to record",
+                 jobs_.front().windows.size());
     jobs_.pop_front();
   }
   jobs_.push_back({std::move(windows), std::move(openers)});

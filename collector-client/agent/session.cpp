@@ -22,11 +22,16 @@ constexpr const char* kCounterNames[] = {
 
 const char* name_of_end(StackEnd end) {
   switch (end) {
-    case StackEnd::kThreadStart: return "stacks_whole";
-    case StackEnd::kTruncated: return "stacks_truncated";
-    case StackEnd::kNoTable: return "stacks_without_table";
-    case StackEnd::kBroken: return "stacks_broken";
-    case StackEnd::kTooDeep: return "stacks_too_deep";
+    case StackEnd::kThreadStart:
+      return "stacks_whole";
+    case StackEnd::kTruncated:
+      return "stacks_truncated";
+    case StackEnd::kNoTable:
+      return "stacks_without_table";
+    case StackEnd::kBroken:
+      return "stacks_broken";
+    case StackEnd::kTooDeep:
+      return "stacks_too_deep";
   }
   return "stacks_broken";
 }
@@ -110,7 +115,9 @@ std::uint64_t Session::drain(bool final) {
 void Session::reclaim_dead_threads() {
   for (const std::uint32_t tid : reader_.idle_threads()) {
     // A process that can't be looked into keeps its chunks: they may be in use.
-    if (!view_.thread_name(tid).empty() || view_.thread_name(static_cast<std::uint32_t>(view_.message().pid)).empty()) continue;
+    if (!view_.thread_name(tid).empty() ||
+        view_.thread_name(static_cast<std::uint32_t>(view_.message().pid)).empty())
+      continue;
     reader_.reclaim(tid, [this](const RawSample& sample) { add(sample); });
   }
 }
@@ -138,8 +145,10 @@ void Session::add(const RawSample& sample) {
   }
   unwind(sample);
   const std::uint64_t ticks = std::min<std::uint64_t>(sample.record.weight, 1'000'000);
-  const std::uint64_t period_ns = std::clamp<std::uint64_t>(sample.record.period_ns, 1'000'000, 1'000'000'000);
-  const std::int64_t values[] = {static_cast<std::int64_t>(ticks), static_cast<std::int64_t>(ticks * period_ns)};
+  const std::uint64_t period_ns =
+      std::clamp<std::uint64_t>(sample.record.period_ns, 1'000'000, 1'000'000'000);
+  const std::int64_t values[] = {static_cast<std::int64_t>(ticks),
+                                 static_cast<std::int64_t>(ticks * period_ns)};
   SampleView view;
   view.stack = stack_.frames;
   view.pid = view_.message().pid;
@@ -149,7 +158,8 @@ void Session::add(const RawSample& sample) {
   workshop_.aggregator.add(series_, Kind::kCpu, view);
   workshop_.aggregator.count(series_, Kind::kCpu, name_of_end(stack_.end), 1);
   workshop_.aggregator.count(series_, Kind::kCpu, "cpu_sampled_ns", ticks * period_ns);
-  if (stack_.guessed_frames != 0) workshop_.aggregator.count(series_, Kind::kCpu, "frames_guessed", stack_.guessed_frames);
+  if (stack_.guessed_frames != 0)
+    workshop_.aggregator.count(series_, Kind::kCpu, "frames_guessed", stack_.guessed_frames);
 }
 
 const std::string& Session::thread_name(std::uint32_t tid) {
@@ -190,7 +200,9 @@ void Session::observe_cpu_time(bool now) {
   cpu_time_ns_ = *cpu;
 }
 
-void Session::beat() { pool_->beat(static_cast<std::uint64_t>(workshop_.clock.monotonic_ns())); }
+void Session::beat() {
+  pool_->beat(static_cast<std::uint64_t>(workshop_.clock.monotonic_ns()));
+}
 
 void Session::control(std::uint32_t hz, bool cpu_on) {
   if (hz == hz_ && cpu_on == cpu_on_) return;

@@ -29,9 +29,9 @@ std::string status_text(const std::vector<std::unique_ptr<Session>>& sessions, c
                         std::uint64_t attached, std::uint64_t refused) {
   nlohmann::json processes = nlohmann::json::array();
   for (const auto& session : sessions) processes.push_back(process_status(*session));
-  const nlohmann::json status = {{"agent_pid", getpid()},     {"version", SIPROF_VERSION}, {"attached", attached},
-                                 {"refused", refused},        {"processes", processes},
-                                 {"exporter", exporter.counters()}};
+  const nlohmann::json status = {{"agent_pid", getpid()},  {"version", SIPROF_VERSION},
+                                 {"attached", attached},   {"refused", refused},
+                                 {"processes", processes}, {"exporter", exporter.counters()}};
   return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -31,13 +31,17 @@ absl::Status take_descriptors(RawMessage& raw, AttachRequest& request) {
     AttachDescriptor bit;
     UniqueFd* fd;
   };
-  const Place places[] = {{kMemoryFd, &request.memory}, {kPidFd, &request.pid},   {kProcFd, &request.proc},
-                          {kRootFd, &request.root},     {kMapsFd, &request.maps}};
+  const Place places[] = {{kMemoryFd, &request.memory},
+                          {kPidFd, &request.pid},
+                          {kProcFd, &request.proc},
+                          {kRootFd, &request.root},
+                          {kMapsFd, &request.maps}};
   std::size_t next = 0;
   for (const Place& place : places) {
     if ((request.message.descriptors & place.bit) == 0) continue;
     if (next >= raw.descriptors.size()) {
-      return absl::InvalidArgumentError("attach message without all of its descriptors (limit on open files?)");
+      return absl::InvalidArgumentError(
+          "attach message without all of its descriptors (limit on open files?)");
     }
     *place.fd = std::move(raw.descriptors[next++]);
   }
@@ -49,12 +53,14 @@ absl::Status take_descriptors(RawMessage& raw, AttachRequest& request) {
 
 absl::StatusOr<AttachRequest> parse_attach(RawMessage raw) {
   AttachRequest request;
-  if (raw.bytes.size() < sizeof(AttachMessage)) return absl::InvalidArgumentError("attach message is too short");
+  if (raw.bytes.size() < sizeof(AttachMessage))
+    return absl::InvalidArgumentError("attach message is too short");
   memcpy(&request.message, raw.bytes.data(), sizeof(AttachMessage));
   const AttachMessage& message = request.message;
   if (message.magic != kAttachMagic) return absl::InvalidArgumentError("not an attach message");
   if (message.version != kHandshakeVersion) {
-    return absl::InvalidArgumentError("attach message of another version: use libsiprof.so and siprof of one release");
+    return absl::InvalidArgumentError(
+        "attach message of another version: use libsiprof.so and siprof of one release");
   }
   const std::uint64_t texts =
       std::uint64_t{message.exe_bytes} + message.argv_bytes + message.environment_bytes + message.maps_bytes;
@@ -65,8 +71,10 @@ absl::StatusOr<AttachRequest> parse_attach(RawMessage raw) {
   const std::vector<std::string> exe = split_at_nul({at, message.exe_bytes});
   if (!exe.empty()) request.executable = exe[0];
   request.arguments = split_at_nul({at + message.exe_bytes, message.argv_bytes});
-  request.environment = parse_environment({at + message.exe_bytes + message.argv_bytes, message.environment_bytes});
-  request.first_maps.assign(at + message.exe_bytes + message.argv_bytes + message.environment_bytes, message.maps_bytes);
+  request.environment =
+      parse_environment({at + message.exe_bytes + message.argv_bytes, message.environment_bytes});
+  request.first_maps.assign(at + message.exe_bytes + message.argv_bytes + message.environment_bytes,
+                            message.maps_bytes);
   if (absl::Status status = take_descriptors(raw, request); !status.ok()) return status;
   return request;
 }
@@ -116,7 +124,8 @@ absl::Status send_message(int socket_fd, const RawMessage& message) {
       memcpy(CMSG_DATA(rights) + i * sizeof(int), &fd, sizeof(int));
     }
   }
-  if (sendmsg(socket_fd, &header, MSG_NOSIGNAL) < 0) return system_error(errno, "cannot send to", "the agent's socket");
+  if (sendmsg(socket_fd, &header, MSG_NOSIGNAL) < 0)
+    return system_error(errno, "cannot send to", "the agent's socket");
   return absl::OkStatus();
 }
 

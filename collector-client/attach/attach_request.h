@@ -31,9 +31,9 @@ struct AttachRequest {
   Environment environment;
   std::string first_maps;  // executable lines of /proc/PID/maps when it attached
   UniqueFd memory;
-  UniqueFd pid;    // pidfd
-  UniqueFd proc;   // O_PATH of /proc/PID
-  UniqueFd root;   // O_PATH of /
+  UniqueFd pid;   // pidfd
+  UniqueFd proc;  // O_PATH of /proc/PID
+  UniqueFd root;  // O_PATH of /
   UniqueFd maps;
 };
 

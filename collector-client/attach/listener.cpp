@@ -23,11 +23,13 @@ absl::StatusOr<socklen_t> fill_address(const std::string& address, sockaddr_un* 
   out->sun_family = AF_UNIX;
   const bool abstract = address.starts_with("@");
   if (address.size() + (abstract ? 0 : 1) > sizeof(out->sun_path)) {
-    return absl::InvalidArgumentError(absl::StrCat("socket name ", address, " is longer than 107 bytes: write a shorter one"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("socket name ", address, " is longer than 107 bytes: write a shorter one"));
   }
   memcpy(out->sun_path, address.data(), address.size());
   if (abstract) out->sun_path[0] = '\0';
-  return abstract ? static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size()) : sizeof(sockaddr_un);
+  return abstract ? static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size())
+                  : sizeof(sockaddr_un);
 }
 
 absl::StatusOr<UniqueFd> bind_and_listen(const std::string& address, mode_t mode) {
@@ -48,14 +50,16 @@ absl::StatusOr<UniqueFd> bind_and_listen(const std::string& address, mode_t mode
       return system_error(errno, "cannot listen at", address);
     }
   }
-  if (is_path && chmod(address.c_str(), mode) != 0) return system_error(errno, "cannot set the mode of", address);
+  if (is_path && chmod(address.c_str(), mode) != 0)
+    return system_error(errno, "cannot set the mode of", address);
   if (listen(fd.get(), kBacklog) != 0) return system_error(errno, "cannot listen at", address);
   return fd;
 }
 
 }  // namespace
 
-absl::StatusOr<Listener> Listener::open(const std::string& abstract_name, const std::string& path, mode_t mode) {
+absl::StatusOr<Listener> Listener::open(const std::string& abstract_name, const std::string& path,
+                                        mode_t mode) {
   Listener listener;
   if (!abstract_name.empty()) {
     absl::StatusOr<UniqueFd> fd = bind_and_listen("@" + abstract_name, mode);
@@ -76,7 +80,8 @@ absl::StatusOr<Listener> Listener::open(const std::string& abstract_name, const 
       return fd.status();  // else the abstract one serves: a read-only home is no reason to give up
     }
   }
-  if (listener.sockets_.empty()) return absl::InvalidArgumentError("no socket to listen at: write --agent-socket PATH");
+  if (listener.sockets_.empty())
+    return absl::InvalidArgumentError("no socket to listen at: write --agent-socket PATH");
   return listener;
 }
 
@@ -91,7 +96,9 @@ Listener& Listener::operator=(Listener&& other) noexcept {
   return *this;
 }
 
-Listener::~Listener() { remove_path(); }
+Listener::~Listener() {
+  remove_path();
+}
 
 void Listener::remove_path() {
   struct stat now {};
@@ -105,7 +112,8 @@ std::optional<Connection> Listener::accept(int socket_fd) {
   if (!connection.fd) return std::nullopt;
   ucred credentials{};
   socklen_t bytes = sizeof(credentials);
-  if (getsockopt(connection.fd.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) return std::nullopt;
+  if (getsockopt(connection.fd.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0)
+    return std::nullopt;
   connection.peer = {credentials.uid, credentials.pid};
   return connection;
 }
@@ -126,11 +134,13 @@ absl::StatusOr<std::string> ask_status(const std::string& address) {
   absl::StatusOr<UniqueFd> fd = connect_to_agent(address);
   if (!fd.ok()) return fd.status();
   const StatusRequest request{kStatusMagic, kHandshakeVersion};
-  if (send(fd->get(), &request, sizeof(request), MSG_NOSIGNAL) < 0) return system_error(errno, "cannot ask", address);
+  if (send(fd->get(), &request, sizeof(request), MSG_NOSIGNAL) < 0)
+    return system_error(errno, "cannot ask", address);
   std::string text;
   for (;;) {
     pollfd waiting{fd->get(), POLLIN, 0};
-    if (poll(&waiting, 1, kStatusWaitMs) <= 0) return absl::UnavailableError(absl::StrCat("the agent at ", address, " doesn't answer"));
+    if (poll(&waiting, 1, kStatusWaitMs) <= 0)
+      return absl::UnavailableError(absl::StrCat("the agent at ", address, " doesn't answer"));
     char part[kMaxAttachBytes];
     const ssize_t got = recv(fd->get(), part, sizeof(part), 0);
     if (got < 0) return system_error(errno, "cannot hear", address);

@@ -36,7 +36,8 @@ class Listener {
 
   // Either may be empty, not both. `mode` is the permissions of the path.
   // Errors: ALREADY_EXISTS when a living agent listens there.
-  static absl::StatusOr<Listener> open(const std::string& abstract_name, const std::string& path, mode_t mode);
+  static absl::StatusOr<Listener> open(const std::string& abstract_name, const std::string& path,
+                                       mode_t mode);
 
   const std::vector<UniqueFd>& sockets() const { return sockets_; }
   const std::string& path() const { return path_; }

@@ -54,7 +54,8 @@ bool take_arguments(const std::vector<std::string>& arguments, AgentArguments* o
       unsigned mode = 0;
       const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
       if (error != std::errc() || end != text.data() + text.size() || mode > 0777) {
-        std::fprintf(stderr, "siprof agent: --socket-mode %s: write octal permissions, such as 600 or 666\n", text.c_str());
+        std::fprintf(stderr, "siprof agent: --socket-mode %s: write octal permissions, such as 600 or 666\n",
+                     text.c_str());
         return false;
       }
       out->socket_mode = mode;
@@ -67,7 +68,8 @@ bool take_arguments(const std::vector<std::string>& arguments, AgentArguments* o
 
 // The app's limits and priorities are not the agent's.
 void become_a_good_neighbour() {
-  for (const auto resource : {RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_FSIZE, RLIMIT_CPU}) {
+  for (const auto resource :
+       {RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_FSIZE, RLIMIT_CPU}) {
     rlimit limit{};
     if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == limit.rlim_max) continue;
     limit.rlim_cur = limit.rlim_max;
@@ -135,17 +137,19 @@ int serve(const Setup& setup, Listener listener, RawMessage first) {
   Agent* agent = nullptr;
   std::mutex mutex;  // an early configuration waits until there is an agent
   std::optional<v1::Configuration> early;
-  auto exporter = make_exporter(exporter_settings(setup.options, Output::kByWindow), [&](const v1::Configuration& c) {
-    const std::lock_guard lock(mutex);
-    if (agent != nullptr) {
-      agent->configure(c);
-    } else {
-      early = c;
-    }
-  });
+  auto exporter =
+      make_exporter(exporter_settings(setup.options, Output::kByWindow), [&](const v1::Configuration& c) {
+        const std::lock_guard lock(mutex);
+        if (agent != nullptr) {
+          agent->configure(c);
+        } else {
+          early = c;
+        }
+      });
   if (!exporter.ok()) {
     spdlog::error("{}", std::string(exporter.status().message()));
-    if (!setup.arguments.spawned) std::fprintf(stderr, "siprof agent: %s\n", std::string(exporter.status().message()).c_str());
+    if (!setup.arguments.spawned)
+      std::fprintf(stderr, "siprof agent: %s\n", std::string(exporter.status().message()).c_str());
     return 2;
   }
   Agent made(settings_of(setup), std::move(listener), **exporter);
@@ -158,13 +162,17 @@ int serve(const Setup& setup, Listener listener, RawMessage first) {
   handle_signals();
   made.run(std::move(first));
   const absl::Status flushed = (*exporter)->flush(absl::Now() + kFlushWait);
-  if (!flushed.ok()) spdlog::warn("not everything was delivered, the rest stays in {}: {}", setup.options.spool, flushed.ToString());
+  if (!flushed.ok())
+    spdlog::warn("not everything was delivered, the rest stays in {}: {}", setup.options.spool,
+                 flushed.ToString());
   exporter->reset();  // no configuration comes after this
   g_agent = nullptr;
   return 0;
 }
 
-std::string log_file(const Setup& setup) { return setup.arguments.spawned ? setup.state + "/agent.log" : ""; }
+std::string log_file(const Setup& setup) {
+  return setup.arguments.spawned ? setup.state + "/agent.log" : "";
+}
 
 }  // namespace
 
@@ -178,12 +186,15 @@ int run_agent(int argc, char** argv) {
     return 2;
   }
   if (line->help) {
-    std::printf("usage: siprof agent [OPTIONS]\n\n%s\n  --socket-mode OCTAL\n      permissions of the socket: 600 (default) or 666 to let other users join\n",
-                options_help().c_str());
+    std::printf(
+        "usage: siprof agent [OPTIONS]\n\n%s\n  --socket-mode OCTAL\n      permissions of the socket: 600 "
+        "(default) or 666 to let other users join\n",
+        options_help().c_str());
     return 0;
   }
   if (!line->command.empty()) {
-    std::fprintf(stderr, "siprof agent: takes no command; did you mean siprof run -- %s?\n", line->command[0].c_str());
+    std::fprintf(stderr, "siprof agent: takes no command; did you mean siprof run -- %s?\n",
+                 line->command[0].c_str());
     return 2;
   }
   setup.options = std::move(line->options);
@@ -205,13 +216,16 @@ int run_agent(int argc, char** argv) {
   }
   std::string path = setup.options.agent_socket;
   if (path.empty()) path = setup.state + "/agent-default.sock";
-  absl::StatusOr<Listener> listener = Listener::open(setup.arguments.abstract_name, path, setup.arguments.socket_mode);
-  if (absl::IsAlreadyExists(listener.status()) && setup.arguments.spawned) return hand_over(setup.arguments, path, first);
+  absl::StatusOr<Listener> listener =
+      Listener::open(setup.arguments.abstract_name, path, setup.arguments.socket_mode);
+  if (absl::IsAlreadyExists(listener.status()) && setup.arguments.spawned)
+    return hand_over(setup.arguments, path, first);
   if (!listener.ok()) {
     std::fprintf(stderr, "siprof agent: %s\n", std::string(listener.status().message()).c_str());
     return 2;
   }
-  if (!setup.arguments.spawned) std::fprintf(stderr, "siprof agent: processes join with SIPROF_AGENT_SOCKET=%s\n", path.c_str());
+  if (!setup.arguments.spawned)
+    std::fprintf(stderr, "siprof agent: processes join with SIPROF_AGENT_SOCKET=%s\n", path.c_str());
   return serve(setup, *std::move(listener), std::move(first));
 }
 

@@ -11,8 +11,10 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"run", "[OPTIONS] [--] CMD ARG...", "preload CMD and become it", run_run},
-    {"record", "[OPTIONS] -o DIR [--] CMD ARG...", "run CMD without a collector, write one pprof file per kind", run_record},
-    {"agent", "[OPTIONS] [--socket-mode OCTAL]", "the agent in the foreground, for processes that join by its socket", run_agent},
+    {"record", "[OPTIONS] -o DIR [--] CMD ARG...",
+     "run CMD without a collector, write one pprof file per kind", run_record},
+    {"agent", "[OPTIONS] [--socket-mode OCTAL]",
+     "the agent in the foreground, for processes that join by its socket", run_agent},
     {"ps", "[--agent-socket PATH]", "processes now profiled, with their counters", run_ps},
     {"services", "[--server URL] [--json]", "services that a collector knows", run_services},
     {"top", "[--server URL] --service S [--kind K] [--from T --to T] [--label k=v]... [--limit N] [--json]",

@@ -43,10 +43,11 @@ void print_process(const nlohmann::json& process, const nlohmann::json& agent) {
   for (const auto& [name, value] : counters.items()) {
     if (name.starts_with("lost_")) lost += value.get<std::uint64_t>();
   }
-  std::printf("%8d %8d %5u %10llu %8llu %8llu  %-24s %s\n", process["pid"].get<int>(), agent["agent_pid"].get<int>(),
-              process["hz"].get<unsigned>(), process["samples"].get<unsigned long long>(),
-              static_cast<unsigned long long>(lost), counters["stack_cut"].get<unsigned long long>(),
-              process["service"].get<std::string>().c_str(), process["executable"].get<std::string>().c_str());
+  std::printf("%8d %8d %5u %10llu %8llu %8llu  %-24s %s\n", process["pid"].get<int>(),
+              agent["agent_pid"].get<int>(), process["hz"].get<unsigned>(),
+              process["samples"].get<unsigned long long>(), static_cast<unsigned long long>(lost),
+              counters["stack_cut"].get<unsigned long long>(), process["service"].get<std::string>().c_str(),
+              process["executable"].get<std::string>().c_str());
 }
 
 }  // namespace
@@ -55,7 +56,8 @@ int run_ps(int argc, char** argv) {
   const Environment environment = own_environment();
   absl::StatusOr<CommandLine> line = parse_command_line({argv + 1, argv + argc}, environment);
   if (!line.ok() || !line->command.empty()) {
-    std::fprintf(stderr, "siprof ps: %s\n", line.ok() ? "takes no arguments but options" : std::string(line.status().message()).c_str());
+    std::fprintf(stderr, "siprof ps: %s\n",
+                 line.ok() ? "takes no arguments but options" : std::string(line.status().message()).c_str());
     return 2;
   }
   if (line->help) {
@@ -63,7 +65,8 @@ int run_ps(int argc, char** argv) {
     return 0;
   }
   std::set<int> asked;  // an agent has two addresses
-  std::printf("%8s %8s %5s %10s %8s %8s  %-24s %s\n", "PID", "AGENT", "HZ", "SAMPLES", "LOST", "CUT", "SERVICE", "EXECUTABLE");
+  std::printf("%8s %8s %5s %10s %8s %8s  %-24s %s\n", "PID", "AGENT", "HZ", "SAMPLES", "LOST", "CUT",
+              "SERVICE", "EXECUTABLE");
   for (const std::string& address : find_agents(line->options, state_folder(environment))) {
     const absl::StatusOr<std::string> text = ask_status(address);
     if (!text.ok()) {

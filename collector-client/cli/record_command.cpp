@@ -133,8 +133,9 @@ void print_summary(const Recording& recording) {
     const absl::StatusOr<perftools::profiles::Profile> profile = unpack_profile(*bytes);
     if (!profile.ok() || profile->sample_size() == 0) continue;
     const Summary summary = summarize(*profile);
-    std::fprintf(stderr, "siprof record: %s, %s of %s in %s\n%s", path.c_str(), format_value(summary.total, summary.unit).c_str(),
-                 summary.type.c_str(), recording.command[0].c_str(), summary_table(summary, 10).c_str());
+    std::fprintf(stderr, "siprof record: %s, %s of %s in %s\n%s", path.c_str(),
+                 format_value(summary.total, summary.unit).c_str(), summary.type.c_str(),
+                 recording.command[0].c_str(), summary_table(summary, 10).c_str());
   }
 }
 
@@ -174,7 +175,8 @@ int record(const Recording& recording, const RunFolder& run) {
 
 int run_record(int argc, char** argv) {
   const Environment environment = own_environment();
-  absl::StatusOr<CommandLine> line = parse_command_line(with_long_output({argv + 1, argv + argc}), environment);
+  absl::StatusOr<CommandLine> line =
+      parse_command_line(with_long_output({argv + 1, argv + argc}), environment);
   if (!line.ok()) return fail(std::string(line.status().message()));
   if (line->help) {
     std::printf("usage: siprof record [OPTIONS] -o DIR [--] CMD ARG...\n\n%s", options_help().c_str());

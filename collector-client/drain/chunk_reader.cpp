@@ -8,11 +8,13 @@
 namespace siprof::client {
 namespace {
 
-constexpr std::uint32_t kPatience = 40;      // drains that an unfinished record is waited for
-constexpr std::uint32_t kIdleDrains = 20;    // drains after which a thread is looked for
-constexpr std::uint32_t kPieceDrains = 2;    // drains that a sample waits for its pieces
+constexpr std::uint32_t kPatience = 40;    // drains that an unfinished record is waited for
+constexpr std::uint32_t kIdleDrains = 20;  // drains after which a thread is looked for
+constexpr std::uint32_t kPieceDrains = 2;  // drains that a sample waits for its pieces
 
-std::uint32_t round_up(std::uint32_t bytes) { return (bytes + 7) & ~7u; }
+std::uint32_t round_up(std::uint32_t bytes) {
+  return (bytes + 7) & ~7u;
+}
 
 }  // namespace
 
@@ -37,12 +39,14 @@ void ChunkReader::drain(const Sink& sink, bool final) {
   for (auto& [owner, chain] : chains_) ++chain.still;
   std::uint64_t waiting = 0;  // its chunks come in order: none before the one that isn't finished
   for (const Place& place : places) {
-    if (place.owner != waiting && !read_chunk(place, chains_[place.owner], sink, final)) waiting = place.owner;
+    if (place.owner != waiting && !read_chunk(place, chains_[place.owner], sink, final))
+      waiting = place.owner;
   }
   for (auto it = chains_.begin(); it != chains_.end();) {
     Chain& chain = it->second;
     if (chain.pending && (final || ++chain.pending_age > kPieceDrains)) emit(chain, sink);
-    const bool gone = std::none_of(places.begin(), places.end(), [&](const Place& p) { return p.owner == it->first; });
+    const bool gone =
+        std::none_of(places.begin(), places.end(), [&](const Place& p) { return p.owner == it->first; });
     // A thread between two chunks is kept for a while, for the pieces to come.
     it = gone && !chain.pending ? chains_.erase(it) : std::next(it);
   }
@@ -57,8 +61,9 @@ bool ChunkReader::read_chunk(const Place& place, Chain& chain, const Sink& sink,
   const ChunkHeader* chunk = header(place.index);
   // Acquire pairs with the writer's seal: all records before it are visible.
   const std::uint32_t sealed = chunk->sealed.load(std::memory_order_acquire);
-  const std::uint32_t limit = std::min(sealed != 0 ? sealed & ~kSealedBit : chunk->reserved.load(std::memory_order_relaxed),
-                                       kChunkPayloadBytes);
+  const std::uint32_t limit =
+      std::min(sealed != 0 ? sealed & ~kSealedBit : chunk->reserved.load(std::memory_order_relaxed),
+               kChunkPayloadBytes);
   const auto* payload = reinterpret_cast<const std::byte*>(chunk + 1);
   while (chain.offset + sizeof(RecordHeader) <= limit) {
     const std::uint32_t used = read_record(payload + chain.offset, limit - chain.offset, chain, sink);
@@ -74,7 +79,8 @@ bool ChunkReader::read_chunk(const Place& place, Chain& chain, const Sink& sink,
   return true;
 }
 
-std::uint32_t ChunkReader::read_record(const std::byte* at, std::uint32_t available, Chain& chain, const Sink& sink) {
+std::uint32_t ChunkReader::read_record(const std::byte* at, std::uint32_t available, Chain& chain,
+                                       const Sink& sink) {
   const auto* shared = reinterpret_cast<const RecordHeader*>(at);
   // Pairs with RingWriter::commit.
   const RecordKind kind = shared->kind.load(std::memory_order_acquire);

@@ -14,7 +14,9 @@
 namespace siprof::client {
 namespace {
 
-constexpr std::size_t bytes_of(std::uint32_t chunks) { return kSharedHeaderBytes + std::size_t{chunks} * kChunkBytes; }
+constexpr std::size_t bytes_of(std::uint32_t chunks) {
+  return kSharedHeaderBytes + std::size_t{chunks} * kChunkBytes;
+}
 
 }  // namespace
 
@@ -25,8 +27,10 @@ absl::StatusOr<std::unique_ptr<SharedPool>> SharedPool::map(int memory_fd) {
   }
   struct stat file {};
   if (fstat(memory_fd, &file) != 0) return system_error(errno, "cannot look at", "shared memory");
-  if (file.st_size < static_cast<off_t>(bytes_of(1))) return absl::InvalidArgumentError("shared memory is too small");
-  void* base = mmap(nullptr, bytes_of(kMaxChunks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory_fd, 0);
+  if (file.st_size < static_cast<off_t>(bytes_of(1)))
+    return absl::InvalidArgumentError("shared memory is too small");
+  void* base =
+      mmap(nullptr, bytes_of(kMaxChunks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory_fd, 0);
   if (base == MAP_FAILED) return system_error(errno, "cannot map", "shared memory");
   const auto* header = static_cast<const SharedHeader*>(base);
   const std::uint32_t max_chunks = std::min(header->max_chunks, kMaxChunks);
@@ -35,7 +39,8 @@ absl::StatusOr<std::unique_ptr<SharedPool>> SharedPool::map(int memory_fd) {
       std::min<std::uint64_t>({in_file, max_chunks, header->chunk_count.load(std::memory_order_acquire)}));
   if (header->magic != kSharedMemoryMagic || header->version != kSharedMemoryVersion || chunks == 0) {
     munmap(base, bytes_of(kMaxChunks));
-    return absl::InvalidArgumentError("shared memory of another version: use libsiprof.so and siprof of one release");
+    return absl::InvalidArgumentError(
+        "shared memory of another version: use libsiprof.so and siprof of one release");
   }
   const int fd = fcntl(memory_fd, F_DUPFD_CLOEXEC, 3);
   return std::unique_ptr<SharedPool>(new SharedPool(fd, static_cast<std::byte*>(base), chunks, max_chunks));
@@ -64,7 +69,8 @@ void SharedPool::control(std::uint32_t hz, std::uint32_t kinds) {
 
 SharedCounters SharedPool::counters() const {
   SharedCounters out{};
-  for (std::uint32_t i = 0; i < kCounterCount; ++i) out[i] = header()->counters[i].load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < kCounterCount; ++i)
+    out[i] = header()->counters[i].load(std::memory_order_relaxed);
   return out;
 }
 

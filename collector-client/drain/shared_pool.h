@@ -31,7 +31,9 @@ class SharedPool {
   // Doubles the pool, up to what the process has reserved. False: it can't grow.
   bool grow();
 
-  void beat(std::uint64_t monotonic_ns) { header()->heartbeat_ns.store(monotonic_ns, std::memory_order_relaxed); }
+  void beat(std::uint64_t monotonic_ns) {
+    header()->heartbeat_ns.store(monotonic_ns, std::memory_order_relaxed);
+  }
   // In force in each thread at its next tick.
   void control(std::uint32_t hz, std::uint32_t kinds);
   // The process attaches anew at its next tick, with a new list of mappings.

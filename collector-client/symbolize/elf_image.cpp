@@ -39,7 +39,8 @@ absl::StatusOr<std::shared_ptr<const ElfImage>> ElfImage::open(UniqueFd file,
   if (!S_ISREG(status.st_mode) || size < sizeof(Elf64_Ehdr) || size > kMaxFileBytes) {
     return absl::InvalidArgumentError("not a regular file of a plausible size");
   }
-  void* start = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  // Writable, though private: libelf changes the headers of compressed sections in place.
+  void* start = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.get(), 0);
   if (start == MAP_FAILED) return absl::ErrnoToStatus(errno, "mmap");
   // Tables are read here and there; reading ahead would only make the agent larger.
   madvise(start, size, MADV_RANDOM);

@@ -185,7 +185,8 @@ void to_path(const char* path, AgentAddress* out) {
   out->bytes = sizeof(sockaddr_un);
 }
 
-bool start_agent(AttachRequest* request, const MapsText& maps, int socket_fd, const AgentAddresses& addresses) {
+bool start_agent(AttachRequest* request, const MapsText& maps, int socket_fd,
+                 const AgentAddresses& addresses) {
   ExecRequest exec{};
   exec.socket_fd = socket_fd;
   exec.addresses = &addresses;

@@ -30,6 +30,7 @@ SIPROF_SIGNAL_SAFE void to_path(const char* path, AgentAddress* out);
 
 // Starts an agent that reads `socket_fd` first. True if a program was executed.
 // Context: the attach child.
-SIPROF_SIGNAL_SAFE bool start_agent(AttachRequest* request, const MapsText& maps, int socket_fd, const AgentAddresses& addresses);
+SIPROF_SIGNAL_SAFE bool start_agent(AttachRequest* request, const MapsText& maps, int socket_fd,
+                                    const AgentAddresses& addresses);
 
 }  // namespace siprof::shim

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/attach.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -27,6 +28,10 @@ constexpr std::uint64_t kLongestRetryNs = 4'000'000'000;  // back within 5 s aft
 
 constinit std::atomic<std::uint64_t> g_attachments{0};
 constinit std::int32_t g_middle_pid = 0;
+// Under the attach lock: the heartbeat an attachment began with, and attachments in a
+// row that kept it.
+constinit std::uint64_t g_first_heartbeat = 0;
+constinit std::uint32_t g_unanswered = 0;
 
 SIPROF_SIGNAL_SAFE bool failed(long result) {
   return result < 0 && result > -4096;
@@ -51,6 +56,24 @@ SIPROF_SIGNAL_SAFE Session* session_page() {
   return page;
 }
 
+// After unshare(CLONE_NEWPID) or setns the next child is the new namespace's pid 1, and
+// must be the app's: no other can be made there after it ends.
+SIPROF_SIGNAL_SAFE bool children_are_elsewhere() {
+  char own[64];
+  char children[64];
+  const long a = sys::call(SYS_readlinkat, AT_FDCWD, "/proc/thread-self/ns/pid", own, sizeof(own));
+  const long b = sys::call(SYS_readlinkat, AT_FDCWD, "/proc/thread-self/ns/pid_for_children", children,
+                           sizeof(children));
+  // Without /proc or before Linux 4.12 it can't be known. ENOENT for the second one alone
+  // means that the new namespace has no pid 1 yet.
+  if (a < 0) return false;
+  if (a != b) return true;
+  for (long i = 0; i < a; ++i) {
+    if (own[i] != children[i]) return true;
+  }
+  return false;
+}
+
 SIPROF_SIGNAL_SAFE bool run_child(AttachRequest* request, char* stack) {
   // Not CLONE_FILES: its descriptors are its own. Exit signal 0: no SIGCHLD, and only
   // __WCLONE waits see it. VFORK: it is gone, or has failed, when clone returns.
@@ -64,6 +87,7 @@ SIPROF_SIGNAL_SAFE bool run_child(AttachRequest* request, char* stack) {
 
 // The request is too large for a small stack, so it lies at the bottom of the child's.
 SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number, bool first_try_failed) {
+  if (children_are_elsewhere()) return AttachStep::kAgent;
   const long stack = map_private(kChildStackBytes);
   if (failed(stack)) return AttachStep::kMemory;
   auto* request = reinterpret_cast<AttachRequest*>(stack);
@@ -113,6 +137,14 @@ SIPROF_SIGNAL_SAFE void note_failure(AttachStep step, std::uint64_t now_ns) {
   g_process.next_attach_ns.store(now_ns + wait_ns, std::memory_order_relaxed);
 }
 
+// An agent that takes messages and never answers (it is stopped) holds what it is sent:
+// it is asked ever more rarely. `last_heartbeat` is that of the attachment before.
+SIPROF_SIGNAL_SAFE std::uint64_t pause_after_attach(std::uint64_t last_heartbeat) {
+  const bool answered = last_heartbeat == 0 || last_heartbeat != g_first_heartbeat;
+  g_unanswered = answered ? 0 : g_unanswered + 1;
+  return kHeartbeatStaleNs << (g_unanswered < 5 ? g_unanswered : 5);
+}
+
 SIPROF_SIGNAL_SAFE bool is_due(SharedHeader* header, std::uint64_t now_ns) {
   if (header == nullptr) return true;
   const std::uint64_t heartbeat = header->heartbeat_ns.load(std::memory_order_relaxed);
@@ -124,7 +156,8 @@ SIPROF_SIGNAL_SAFE bool is_due(SharedHeader* header, std::uint64_t now_ns) {
 }  // namespace
 
 void attach_before_fork() {
-  if (!g_config.enabled || current_signal() == 0 || g_process.off.load(std::memory_order_relaxed) != 0) return;
+  if (!g_config.enabled || current_signal() == 0 || g_process.off.load(std::memory_order_relaxed) != 0)
+    return;
   int subreaper = 0;
   const bool is_init = sys::call(SYS_getpid) == 1;
   if (!is_init) sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
@@ -136,8 +169,9 @@ void attach_before_fork() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   std::uint64_t session = 0;
-  attach_if_due(static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec),
-                &session);
+  attach_if_due(
+      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec),
+      &session);
   sys::change_mask(SIG_SETMASK, &old, nullptr);
 }
 
@@ -153,14 +187,16 @@ SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
 
   const std::uint64_t number = g_attachments.fetch_add(1, std::memory_order_relaxed) + 1;
   const bool retry = g_process.failures.load(std::memory_order_relaxed) != 0;
+  const std::uint64_t first_heartbeat =
+      header == nullptr ? 0 : header->heartbeat_ns.load(std::memory_order_relaxed);
   const AttachStep step = attach(now_ns, number, retry);
   if (step == AttachStep::kDone) {
     header = g_process.header.load(std::memory_order_relaxed);
     page->number.store(number, std::memory_order_release);
     move_early_counters(header);
     g_process.failures.store(0, std::memory_order_relaxed);
-    // An agent that takes the message and does nothing is asked again, but not often.
-    g_process.next_attach_ns.store(now_ns + kHeartbeatStaleNs, std::memory_order_relaxed);
+    g_process.next_attach_ns.store(now_ns + pause_after_attach(first_heartbeat), std::memory_order_relaxed);
+    g_first_heartbeat = header->heartbeat_ns.load(std::memory_order_relaxed);
     *session = number;
   } else {
     note_failure(step, now_ns);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/thread.h"
 
-#include <elf.h>
-#include <sys/auxv.h>
 #include <sys/resource.h>
 
 #include "shim/base/arch.h"
@@ -22,10 +20,11 @@ void meet_unknown_thread(ThreadState& thread, std::int32_t tid) {
   thread.serial = g_process.last_serial.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-void meet_main_thread() {
+void meet_main_thread(const void* argument_vector) {
   meet_unknown_thread(t_thread, sys::thread_id());
-  // The kernel puts the executable's name at the very top of the first stack.
-  const std::uint64_t top = getauxval(AT_EXECFN);
+  // What the kernel puts on the first stack begins with the arguments: all frames lie
+  // below, the environment above.
+  const auto top = reinterpret_cast<std::uint64_t>(argument_vector);
   rlimit64 limit{};
   if (top == 0 || sys::call(SYS_prlimit64, 0, RLIMIT_STACK, nullptr, &limit) != 0) return;
   // Nothing else is mapped within the limit (the kernel keeps the gap free), but

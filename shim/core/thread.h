@@ -39,7 +39,7 @@ struct ThreadState {
   std::uint32_t hz;          // rate its timer runs at, 0: not known yet
   std::uint8_t known_mask_count;
   std::uint8_t next_known_mask;
-  bool busy;                 // inside the shim: a tick now is dropped
+  bool busy;  // inside the shim: a tick now is dropped
 };
 static_assert(sizeof(ThreadState) <= 256);
 
@@ -51,7 +51,7 @@ __attribute__((noinline)) ThreadState& this_thread();
 
 // Fills in tid, serial and stack of the calling thread. `stack_bytes` 0: unknown.
 // Context: any thread, before its timer is armed.
-void meet_main_thread();
+void meet_main_thread(const void* argument_vector);
 void meet_thread(std::uint64_t stack_bytes);
 // The same from a first tick, when nothing is known of the stack.
 SIPROF_SIGNAL_SAFE void meet_unknown_thread(ThreadState& thread, std::int32_t tid);
