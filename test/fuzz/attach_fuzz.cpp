@@ -78,10 +78,10 @@ class Fuzzer {
     const std::size_t at = below(raw.bytes.size());
     switch (below(6)) {
       case 0:
-        set_word(raw, offsetof(AttachMessage, exe_bytes) + 4 * below(3), kEdges[below(std::size(kEdges))]);
+        set_word(raw, offsetof(AttachMessage, exe_bytes) + 4 * below(4), kEdges[below(std::size(kEdges))]);
         break;
       case 1:  // bytes go from one text to another
-        move_length(raw, 4 * below(3), 4 * below(3), static_cast<std::uint32_t>(below(12)));
+        move_length(raw, 4 * below(4), 4 * below(4), static_cast<std::uint32_t>(below(12)));
         break;
       case 2:
         set_word(raw, 4 * below(sizeof(AttachMessage) / 4), static_cast<std::uint32_t>(random_()));
@@ -114,7 +114,7 @@ class Fuzzer {
   }
 
   static void check(const AttachRequest& request, std::size_t bytes) {
-    std::size_t text = request.executable.size();
+    std::size_t text = request.executable.size() + request.first_maps.size();
     for (const std::string& argument : request.arguments) text += argument.size() + 1;
     for (const auto& [name, value] : request.environment) text += name.size() + value.size();
     if (text > bytes - sizeof(AttachMessage)) fail("more text than came");

@@ -134,7 +134,7 @@ TEST_CASE("ignoring our signal is only remembered: ticks go on by it") {
 TEST_CASE("a signal that ticks leave becomes blocked where the app had it blocked") {
   CHECK(in_child([] {
           start_signal(ignore_tick);
-          this_thread().blocked_view = kProf;
+          remember_view(this_thread(), kernel_mask(), kProf);
           if (!leave_signal(SIGPROF) || current_signal() != SIGVTALRM) return 1;
           if (kernel_mask() != kProf) return 2;
           // It isn't the current one any more: nothing moves.
@@ -158,7 +158,7 @@ TEST_CASE("exec passes on what the app believes is blocked and ignored") {
           start_signal(ignore_tick);
           const KernelAction ignore = action_with(SIG_IGN);
           taken_sigaction(SIGPROF, &ignore, nullptr);
-          this_thread().blocked_view = kProf;
+          remember_view(this_thread(), kernel_mask(), kProf);
           {
             AppViewForExec view;
             if (kernel_mask() != kProf) return 1;
@@ -167,6 +167,33 @@ TEST_CASE("exec passes on what the app believes is blocked and ignored") {
           // exec failed: back to how it was.
           if (kernel_mask() != 0) return 3;
           return kernel_action(SIGPROF).handler == reinterpret_cast<void*>(ignore_tick) ? 0 : 4;
+        }) == 0);
+}
+
+TEST_CASE("a mask that comes back brings the view that it had") {
+  CHECK(in_child([] {
+          start_signal(ignore_tick);
+          ThreadState thread{};
+          remember_view(thread, 0, 0);
+          remember_view(thread, kTerm, kProf);
+          if (view_with(thread, kTerm) != kProf || view_with(thread, 0) != 0) return 1;
+          // Whether the kernel has ours blocked doesn't matter, it is never the app's doing.
+          if (view_with(thread, kTerm | kProf) != kProf) return 2;
+          // A mask never seen: as it was last. Known again: the newest view.
+          if (view_with(thread, kAlarm) != kProf) return 3;
+          remember_view(thread, kTerm, 0);
+          return view_with(thread, kTerm) == 0 ? 0 : 4;
+        }) == 0);
+}
+
+TEST_CASE("of more masks than are kept, a thread's first stays known") {
+  CHECK(in_child([] {
+          start_signal(ignore_tick);
+          ThreadState thread{};
+          remember_view(thread, 0, kProf);
+          for (sys::SignalSet mask = 1; mask <= 4 * kKnownMasks; ++mask) remember_view(thread, mask, 0);
+          if (thread.known_mask_count != kKnownMasks) return 1;
+          return view_with(thread, 0) == kProf && view_with(thread, 4 * kKnownMasks) == 0 ? 0 : 2;
         }) == 0);
 }
 

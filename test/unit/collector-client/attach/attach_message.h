@@ -18,6 +18,7 @@ struct MessageTexts {
   std::string_view executable{"/bin/app\0", 9};
   std::string_view arguments{"app\0-x\0", 7};
   std::string_view environment{"HOME=/srv\0SIPROF_SERVICE=shop\0", 30};
+  std::string_view maps{"1000-2000 r-xp 00000000 fe:01 77 /bin/app\n"};
 };
 
 inline AttachMessage attach_header(std::uint32_t descriptors) {
@@ -39,12 +40,14 @@ inline RawMessage raw_message(AttachMessage message, std::vector<UniqueFd> descr
   message.exe_bytes = static_cast<std::uint32_t>(texts.executable.size());
   message.argv_bytes = static_cast<std::uint32_t>(texts.arguments.size());
   message.environment_bytes = static_cast<std::uint32_t>(texts.environment.size());
+  message.maps_bytes = static_cast<std::uint32_t>(texts.maps.size());
   RawMessage raw;
-  raw.bytes.resize(sizeof(message) + message.exe_bytes + message.argv_bytes + message.environment_bytes);
+  raw.bytes.resize(sizeof(message) + texts.executable.size() + texts.arguments.size() +
+                   texts.environment.size() + texts.maps.size());
   std::byte* at = raw.bytes.data();
   memcpy(at, &message, sizeof(message));
   at += sizeof(message);
-  for (const std::string_view text : {texts.executable, texts.arguments, texts.environment}) {
+  for (const std::string_view text : {texts.executable, texts.arguments, texts.environment, texts.maps}) {
     memcpy(at, text.data(), text.size());
     at += text.size();
   }
