@@ -125,7 +125,7 @@ void Agent::accept_all() {
 void Agent::hear(Waiting& waiting, bool* done) {
   absl::StatusOr<RawMessage> message = receive_message(waiting.connection.fd.get());
   if (!message.ok()) {
-    *done = !absl::IsUnavailable(message.status()) && errno != EAGAIN;
+    *done = !absl::IsUnavailable(message.status());  // that one: nothing has come yet
     if (*done) spdlog::warn("a process could not attach: {}", message.status().ToString());
     return;
   }
@@ -173,7 +173,8 @@ void Agent::attach(RawMessage raw, const Peer& peer) {
   for (const std::string& warning : (*session)->warnings())
     spdlog::warn("process {}: {}", (*session)->view().message().pid, warning);
   if (secrets_.size() >= kMostSecrets) secrets_.clear();
-  secrets_.insert(secret);
+  // All zero: the process got no random bytes, and everybody knows these.
+  if (secret != std::string(kSecretBytes, '\0')) secrets_.insert(secret);
   ++attached_;
   spdlog::info("process {} ({}) attached", (*session)->view().message().pid, (*session)->service());
   apply_to(**session);

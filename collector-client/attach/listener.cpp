@@ -32,6 +32,16 @@ absl::StatusOr<socklen_t> fill_address(const std::string& address, sockaddr_un* 
                   : sizeof(sockaddr_un);
 }
 
+// A socket whose listener was killed. Nothing else at that path is ours to remove: not a
+// file of the user's, not a socket of another kind or that refuses us, which may live.
+bool is_left_behind(const std::string& path, const sockaddr_un& where, socklen_t bytes) {
+  struct stat file {};
+  if (lstat(path.c_str(), &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
+  const UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return fd && connect(fd.get(), reinterpret_cast<const sockaddr*>(&where), bytes) != 0 &&
+         errno == ECONNREFUSED;
+}
+
 absl::StatusOr<UniqueFd> bind_and_listen(const std::string& address, mode_t mode) {
   sockaddr_un where{};
   absl::StatusOr<socklen_t> bytes = fill_address(address, &where);
@@ -41,10 +51,10 @@ absl::StatusOr<UniqueFd> bind_and_listen(const std::string& address, mode_t mode
   const bool is_path = !address.starts_with("@");
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&where), *bytes) != 0) {
     if (errno != EADDRINUSE) return system_error(errno, "cannot listen at", address);
-    if (connect_to_agent(address).ok() || !is_path) {
-      return absl::AlreadyExistsError(absl::StrCat("an agent listens at ", address, " already"));
+    if (!is_path || !is_left_behind(address, where, *bytes)) {
+      return absl::AlreadyExistsError(
+          absl::StrCat(address, " is in use, by an agent or something else: write another path"));
     }
-    // Left behind by an agent that was killed.
     unlink(address.c_str());
     if (bind(fd.get(), reinterpret_cast<sockaddr*>(&where), *bytes) != 0) {
       return system_error(errno, "cannot listen at", address);

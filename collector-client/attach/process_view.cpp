@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,8 +11,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <string_view>
 
 #include "collector-client/base/file_io.h"
@@ -67,6 +71,21 @@ std::string read_all(int fd, std::size_t most) {
   return out;
 }
 
+bool is_on(const UniqueFd& fd, std::initializer_list<long> file_systems) {
+  struct statfs where {};
+  if (!fd || fstatfs(fd.get(), &where) != 0) return false;
+  return std::find(file_systems.begin(), file_systems.end(), static_cast<long>(where.f_type)) !=
+         file_systems.end();
+}
+
+// A process may hand over anything. Elsewhere than in /proc a read could wait for ever
+// (FIFO, eventfd), and with it all other processes; the copy of its mappings is a memfd.
+AttachRequest without_strangers(AttachRequest request) {
+  if (!is_on(request.proc, {PROC_SUPER_MAGIC})) request.proc.reset();
+  if (!is_on(request.maps, {PROC_SUPER_MAGIC, TMPFS_MAGIC})) request.maps.reset();
+  return request;
+}
+
 std::string host_name() {
   utsname names{};
   return uname(&names) == 0 ? names.nodename : "";
@@ -75,7 +94,8 @@ std::string host_name() {
 }  // namespace
 
 ProcessView::ProcessView(AttachRequest request)
-    : request_(std::move(request)), opener_(std::make_shared<RootedOpener>(std::move(request_.root))) {}
+    : request_(without_strangers(std::move(request))),
+      opener_(std::make_shared<RootedOpener>(std::move(request_.root))) {}
 
 bool ProcessView::is_alive() const {
   if (request_.pid) {

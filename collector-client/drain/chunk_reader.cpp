@@ -4,13 +4,15 @@
 #include <string.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace siprof::client {
 namespace {
 
 constexpr std::uint32_t kPatience = 40;    // drains that an unfinished record is waited for
 constexpr std::uint32_t kIdleDrains = 20;  // drains after which a thread is looked for
-constexpr std::uint32_t kPieceDrains = 2;  // drains that a sample waits for its pieces
+constexpr std::uint32_t kPieceDrains =
+    20;  // drains that a sample waits for its pieces: its thread may be off the CPU
 
 std::uint32_t round_up(std::uint32_t bytes) {
   return (bytes + 7) & ~7u;
@@ -28,7 +30,7 @@ std::vector<ChunkReader::Place> ChunkReader::occupied() const {
     if (sequence != 0) places.push_back({owner, sequence, i});
   }
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
-    return a.owner != b.owner ? a.owner < b.owner : a.sequence < b.sequence;
+    return std::tie(a.owner, a.sequence, a.index) < std::tie(b.owner, b.sequence, b.index);
   });
   return places;
 }
@@ -38,9 +40,11 @@ void ChunkReader::drain(const Sink& sink, bool final) {
   statistics_.chunks_in_use = static_cast<std::uint32_t>(places.size());
   for (auto& [owner, chain] : chains_) ++chain.still;
   std::uint64_t waiting = 0;  // its chunks come in order: none before the one that isn't finished
-  for (const Place& place : places) {
-    if (place.owner != waiting && !read_chunk(place, chains_[place.owner], sink, final))
-      waiting = place.owner;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (places[i].owner == waiting) continue;
+    const bool left = i + 1 < places.size() && places[i + 1].owner == places[i].owner;
+    const Writer writer = final ? Writer::kGone : left ? Writer::kElsewhere : Writer::kHere;
+    if (!read_chunk(places[i], chains_[places[i].owner], sink, writer)) waiting = places[i].owner;
   }
   for (auto it = chains_.begin(); it != chains_.end();) {
     Chain& chain = it->second;
@@ -52,27 +56,29 @@ void ChunkReader::drain(const Sink& sink, bool final) {
   }
 }
 
-bool ChunkReader::read_chunk(const Place& place, Chain& chain, const Sink& sink, bool final) {
-  if (chain.sequence != place.sequence) {
+bool ChunkReader::read_chunk(const Place& place, Chain& chain, const Sink& sink, Writer writer) {
+  if (chain.sequence != place.sequence || chain.index != place.index) {
     chain.sequence = place.sequence;
+    chain.index = place.index;
     chain.offset = 0;
     chain.still = 0;
   }
   const ChunkHeader* chunk = header(place.index);
   // Acquire pairs with the writer's seal: all records before it are visible.
   const std::uint32_t sealed = chunk->sealed.load(std::memory_order_acquire);
-  const std::uint32_t limit =
-      std::min(sealed != 0 ? sealed & ~kSealedBit : chunk->reserved.load(std::memory_order_relaxed),
-               kChunkPayloadBytes);
+  const std::uint32_t used =
+      sealed != 0 ? sealed & ~kSealedBit : chunk->reserved.load(std::memory_order_relaxed);
+  const std::uint32_t limit = std::min(used, kChunkPayloadBytes) & ~7u;  // records start at multiples of 8
   const auto* payload = reinterpret_cast<const std::byte*>(chunk + 1);
   while (chain.offset + sizeof(RecordHeader) <= limit) {
-    const std::uint32_t used = read_record(payload + chain.offset, limit - chain.offset, chain, sink);
-    if (used == 0) break;
-    chain.offset += used;
+    const std::uint32_t consumed = read_record(payload + chain.offset, limit - chain.offset, chain, sink);
+    if (consumed == 0) break;
+    chain.offset += consumed;
     chain.still = 0;
   }
-  const bool done = sealed != 0 && chain.offset + sizeof(RecordHeader) > limit;
-  const bool stuck = (sealed != 0 && chain.still > kPatience) || final;
+  const bool complete = sealed != 0 || writer != Writer::kHere;
+  const bool done = complete && chain.offset + sizeof(RecordHeader) > limit;
+  const bool stuck = (complete && chain.still > kPatience) || writer == Writer::kGone;
   if (!done && !stuck) return false;
   if (!done && chain.offset < limit) ++statistics_.abandoned;
   release(place);
@@ -155,11 +161,13 @@ std::vector<std::uint32_t> ChunkReader::idle_threads() const {
 
 void ChunkReader::reclaim(std::uint32_t tid, const Sink& sink) {
   for (const Place& place : occupied()) {
-    if (static_cast<std::uint32_t>(place.owner) != tid) continue;
-    Chain& chain = chains_[place.owner];
-    read_chunk(place, chain, sink, /*final=*/true);
-    if (chain.pending) emit(chain, sink);
-    chains_.erase(place.owner);
+    if (static_cast<std::uint32_t>(place.owner) == tid)
+      read_chunk(place, chains_[place.owner], sink, Writer::kGone);
+  }
+  for (auto it = chains_.begin(); it != chains_.end();) {
+    const bool is_dead = static_cast<std::uint32_t>(it->first) == tid;
+    if (is_dead && it->second.pending) emit(it->second, sink);
+    it = is_dead ? chains_.erase(it) : std::next(it);
   }
 }
 

@@ -52,6 +52,7 @@ class ChunkReader {
  private:
   struct Chain {
     std::uint32_t sequence = 0;  // of the chunk being read
+    std::uint32_t index = 0;     // its place in the pool
     std::uint32_t offset = 0;    // consumed in it
     std::uint32_t still = 0;     // drains without any progress
     std::optional<RawSample> pending;
@@ -67,8 +68,11 @@ class ChunkReader {
     return reinterpret_cast<ChunkHeader*>(pool_ + std::size_t{index} * kChunkBytes);
   }
   std::vector<Place> occupied() const;
+  // Where the thread that fills a chunk is. A chunk that it left is complete even if it
+  // isn't sealed: a new attach or hostile bytes, but nothing more will come.
+  enum class Writer { kHere, kElsewhere, kGone };
   // True when the chunk was given back.
-  bool read_chunk(const Place& place, Chain& chain, const Sink& sink, bool final);
+  bool read_chunk(const Place& place, Chain& chain, const Sink& sink, Writer writer);
   // Bytes consumed; 0: nothing more to read now.
   std::uint32_t read_record(const std::byte* at, std::uint32_t available, Chain& chain, const Sink& sink);
   bool read_sample(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink);

@@ -89,7 +89,7 @@ struct ChunkHeader {
   // 0: free. Else thread id | thread serial << 32, claimed by compare-exchange
   // (acquire) against the agent's store of 0 (release, after zeroing the chunk).
   std::atomic<std::uint64_t> owner;
-  std::atomic<std::uint32_t> sequence;  // position in the owner's chain, from 1; release after owner
+  std::atomic<std::uint32_t> sequence;  // order in the owner's chain, never 0; release after owner
   std::atomic<std::uint32_t> reserved;  // payload bytes handed out; may run past the end
   std::atomic<std::uint32_t> sealed;    // kSealedBit | payload bytes used; release, read with acquire
   std::uint32_t pad[3];

@@ -5,27 +5,35 @@
 
 namespace siprof::shim {
 
+// Never beyond what is mapped, whatever the shared page says. Pairs with the agent's
+// release after it has grown the file.
+std::uint32_t RingWriter::chunk_count() const {
+  const std::uint32_t chunks = header_->chunk_count.load(std::memory_order_acquire);
+  return chunks < g_process.max_chunks ? chunks : g_process.max_chunks;
+}
+
 // The chunk being filled, if it still is ours: after a new attach the memory was
-// replaced by empty memory, and after a fork it is the parent's.
+// replaced by empty memory, perhaps smaller, and after a fork it is the parent's.
 ChunkHeader* RingWriter::current() {
-  if (thread_.session != session_) {
-    thread_.session = session_;
-    thread_.chunk = 0;
-    thread_.next_sequence = 1;
-    return nullptr;
-  }
-  if (thread_.chunk == 0) return nullptr;
+  if (thread_.chunk == 0 || thread_.chunk > chunk_count()) return nullptr;
   ChunkHeader* chunk = chunk_at(thread_.chunk - 1);
   return chunk->owner.load(std::memory_order_relaxed) == owner() ? chunk : nullptr;
 }
 
+// Another thread attached. A tick after the new memory was mapped and before its
+// session had a number may have claimed a chunk there: it is sealed like any other,
+// and sequences go on, or the agent would find one of them twice and wait for the
+// open chunk for ever.
+void RingWriter::follow_session() {
+  if (thread_.session == session_) return;
+  thread_.session = session_;
+  seal();
+}
+
 ChunkHeader* RingWriter::claim_chunk() {
-  // Pairs with the agent's release after it has grown the file. Never beyond what
-  // is mapped, whatever the shared page says.
-  std::uint32_t chunks = header_->chunk_count.load(std::memory_order_acquire);
-  if (chunks > g_process.max_chunks) chunks = g_process.max_chunks;
+  const std::uint32_t chunks = chunk_count();
   // Threads start at different places, so that they don't compete for chunk 0.
-  const std::uint32_t start = thread_.serial * 7 + thread_.next_sequence;
+  const std::uint32_t start = thread_.serial * 7 + thread_.last_sequence;
   for (std::uint32_t i = 0; i < chunks; ++i) {
     const std::uint32_t index = (start + i) % chunks;
     ChunkHeader* chunk = chunk_at(index);
@@ -34,7 +42,7 @@ ChunkHeader* RingWriter::claim_chunk() {
     // Acquire pairs with the agent's release of a zeroed chunk.
     if (!chunk->owner.compare_exchange_strong(none, owner(), std::memory_order_acquire)) continue;
     // Pairs with the agent's acquire: it leaves chunks without a sequence alone.
-    chunk->sequence.store(thread_.next_sequence++, std::memory_order_release);
+    chunk->sequence.store(++thread_.last_sequence, std::memory_order_release);
     thread_.chunk = index + 1;
     return chunk;
   }
@@ -43,6 +51,7 @@ ChunkHeader* RingWriter::claim_chunk() {
 }
 
 RecordHeader* RingWriter::claim(std::uint32_t least, std::uint32_t most, std::uint32_t* bytes) {
+  follow_session();
   ChunkHeader* chunk = current();
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (chunk != nullptr) {

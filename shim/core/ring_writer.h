@@ -34,7 +34,9 @@ class RingWriter {
   SIPROF_SIGNAL_SAFE void seal();
 
  private:
+  SIPROF_SIGNAL_SAFE std::uint32_t chunk_count() const;
   SIPROF_SIGNAL_SAFE ChunkHeader* current();
+  SIPROF_SIGNAL_SAFE void follow_session();
   SIPROF_SIGNAL_SAFE ChunkHeader* claim_chunk();
   ChunkHeader* chunk_at(std::uint32_t index) const {
     return reinterpret_cast<ChunkHeader*>(reinterpret_cast<char*>(header_) + kSharedHeaderBytes +
