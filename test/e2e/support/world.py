@@ -15,7 +15,8 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import agents, session
+from harness import agents, pprof, session  # noqa: F401  (pprof for the tests)
+from harness.registry import Skip, need_root  # noqa: F401  (for the tests, whose path doesn't lead there)
 from support.collector import Collector
 
 kOptions: dict = {"build": None, "long": False}
