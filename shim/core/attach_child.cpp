@@ -99,6 +99,7 @@ SIPROF_SIGNAL_SAFE void fill_header(const AttachRequest& request) {
   header->max_chunks = request.max_chunks;
   header->app_pid = request.pid;
   header->session = request.session;
+  header->unsettled_ticks = request.unsettled_ticks;
   header->heartbeat_ns.store(request.now_ns, std::memory_order_relaxed);
   header->hz.store(g_config.hz, std::memory_order_relaxed);
   header->kinds.store(g_config.kinds, std::memory_order_relaxed);

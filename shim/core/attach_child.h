@@ -22,12 +22,13 @@ inline constexpr std::uint32_t kMaxScannedThreads = 512;
 struct AttachRequest {
   // In.
   std::uint64_t now_ns;
-  std::uint64_t session;     // number of the new attachment
-  void* mapping;             // where the memory was mapped before, null: anywhere
-  std::uint32_t max_chunks;  // of the earlier mapping
-  std::int32_t pid;          // the app, as it sees itself
-  bool stays_reaper;         // the app is pid 1 or a subreaper: hide the agent behind a middle process
-  bool use_inherited_agent;  // join the agent of the process we were forked from
+  std::uint64_t session;          // number of the new attachment
+  void* mapping;                  // where the memory was mapped before, null: anywhere
+  std::uint32_t max_chunks;       // of the earlier mapping
+  std::int32_t pid;               // the app, as it sees itself
+  std::uint64_t unsettled_ticks;  // for the header of the same name
+  bool stays_reaper;              // the app is pid 1 or a subreaper: hide the agent behind a middle process
+  bool use_inherited_agent;       // join the agent of the process we were forked from
   // Out.
   AttachStep step;
   std::int32_t middle_pid;
