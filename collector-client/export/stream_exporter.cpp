@@ -24,13 +24,14 @@ namespace {
 
 constexpr std::size_t kMaxReasons = 32;  // of rejections, that are remembered as logged
 
-// With TLS 1.3 a client that is refused for its certificate sees no more than the connection's end.
+// A peer that doesn't like what it is offered hangs up without a word: it speaks TLS and we don't, or, with
+// TLS 1.3, it wants another client certificate.
 const char* hint(const StreamSettings& settings, const absl::Status& status, bool connected) {
-  if (connected || !settings.collector.starts_with("https:") || !absl::IsUnavailable(status)) return "";
   const std::string message(status.message());
-  if (message.find("Socket closed") == std::string::npos &&
-      message.find("reset by peer") == std::string::npos)
-    return "";
+  const bool hung_up = message.find("Socket closed") != std::string::npos ||
+                       message.find("reset by peer") != std::string::npos;
+  if (connected || !absl::IsUnavailable(status) || !hung_up) return "";
+  if (!settings.collector.starts_with("https:")) return " (does it speak TLS? then write https:// instead)";
   return settings.tls.cert.empty() ? " (does it want a client certificate? give --tls-cert and --tls-key)"
                                    : " (is the client certificate one that it trusts? see --tls-cert)";
 }

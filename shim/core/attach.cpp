@@ -138,10 +138,14 @@ SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
   if (SIPROF_LIKELY(!is_due(header, now_ns))) return header;
   if (g_process.off.load(std::memory_order_relaxed) != 0) return nullptr;
   if (now_ns < g_process.next_attach_ns.load(std::memory_order_relaxed)) return header;
-  Session* page = session_page();
   std::uint32_t free = 0;
-  if (page == nullptr || !g_process.attaching.compare_exchange_strong(free, 1, std::memory_order_acquire))
+  if (!g_process.attaching.compare_exchange_strong(free, 1, std::memory_order_acquire)) return header;
+  // Under the lock: two threads that make a page each would number one and look at the other.
+  Session* page = session_page();
+  if (page == nullptr) {
+    g_process.attaching.store(0, std::memory_order_release);
     return header;
+  }
 
   const std::uint64_t number = g_attachments.fetch_add(1, std::memory_order_relaxed) + 1;
   const bool retry = g_process.failures.load(std::memory_order_relaxed) != 0;

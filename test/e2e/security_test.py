@@ -3,6 +3,7 @@
 """Tokens and mTLS from the app to the dashboard, and what is said and stored when one of them is wrong."""
 
 import os
+import re
 import subprocess
 
 from support.pki import Authority
@@ -47,11 +48,13 @@ class SecurityTest(WorldTest):
         self.assertEqual((top.returncode, top.stderr), (0, ""))
         self.assertIn("answer_request", top.stdout)
 
-    def assert_refused(self, collector, line: str, **changes) -> None:
+    def assert_refused(self, collector, line: str, url: str = "", **changes) -> None:
         """The agent's log says why, nothing is stored, the profile waits, the app does not notice."""
-        app = self.world.run_app(collector.url, self.world.load, 30, env=self.agent_environment(**changes))
-        wait_for(f"a line with {line!r} in agent.log, which is now:\n{self.world.log()}",
-                 lambda: line in self.world.log(), 20)
+        app = self.world.run_app(url or collector.url, self.world.load, 30, env=self.agent_environment(**changes))
+        try:
+            wait_for(f"a line with {line!r}", lambda: line in self.world.log(), 20)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; agent.log:\n{self.world.log()}") from late
         app.end(stop=True)
         self.world.agents_gone()
         self.assertEqual(collector.services(), [])
@@ -78,6 +81,19 @@ class SecurityTest(WorldTest):
     def test_an_agent_with_a_certificate_of_another_authority_is_refused(self):
         stranger = Authority(self.world.folder, "other").issue("stranger")
         self.assert_refused(self.secured(), "ertificate", SIPROF_TLS_CERT=stranger.cert, SIPROF_TLS_KEY=stranger.key)
+
+    def test_an_agent_without_tls_at_a_tls_port_is_told_so(self):
+        collector = self.secured()
+        self.assert_refused(collector, "https://", url=f"http://127.0.0.1:{collector.grpc_port}", SIPROF_TLS_CA=None,
+                            SIPROF_TLS_CERT=None, SIPROF_TLS_KEY=None)
+
+    def test_an_agent_with_tls_at_a_plain_port_is_told_so(self):
+        collector = self.world.collector()
+        app = self.world.run_app(collector.url.replace("http:", "https:"), self.world.load, 20, env=self.agent_environment())
+        wait_for("a line that names TLS", lambda: re.search(r"https://.*(TLS|SSL)", self.world.log()), 15)
+        app.end(stop=True)
+        self.world.agents_gone()
+        self.assertEqual(collector.services(), [])
 
     def test_the_dashboard_wants_its_token(self):
         collector = self.secured()
