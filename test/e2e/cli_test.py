@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 
+from support.wire import Relay
 from support.world import WorldTest, main, pprof, wait_for
 
 
@@ -88,6 +89,19 @@ class CommandsTest(WorldTest):
         profile = self.collector.profile("chain")
         # 20 links burn 6 ms in the main thread, a second thread as much beside it.
         self.assertGreater(profile.total("cpu"), 20 * 6e6 * 0.9)
+
+    def test_threads_that_start_together_lose_no_time_to_the_attachment(self):
+        """Two first ticks at once: one thread attaches, the other is attached with it."""
+        relay = Relay(self.world, self.collector.grpc_port)
+        apps = [self.world.run_app(relay.url, self.world.load, 3, 4, service=f"app-{i}") for i in range(4)]
+        facts = [app.end() for app in apps]
+        self.world.agents_gone()
+        for i, fact in enumerate(facts):
+            # Four threads' unfinished last periods, and a tick or two of each until there is an agent.
+            self.assert_close(f"stored CPU of app-{i} (ns)", self.collector.cpu_ns(f"app-{i}"), fact["cpu_ns"][0], 0.03,
+                              slack=80e6)
+            lost = sum(p.counters.get("lost_unattached", 0) for p in relay.seen() if p.service == f"app-{i}")
+            self.assertLessEqual(lost, 8)
 
     def test_short_jobs_arrive(self):
         jobs = [self.world.run_app(self.collector.url, self.world.victims / "burn", 60, service="job") for _ in range(20)]
