@@ -43,6 +43,7 @@ __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   read_config(argc, argv, envp);
   if (!g_config.enabled || g_config.kinds == 0) return;
   g_hz.store(g_config.hz, std::memory_order_relaxed);
+  note_clock_resolution();
   meet_main_thread(argv);
   if (!start_signal(on_tick)) return;
   arm_this_thread();

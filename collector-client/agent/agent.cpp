@@ -66,6 +66,7 @@ void Agent::run(RawMessage first) {
   for (auto& session : sessions_) session->drain(session->ended());
   cut_if_due(/*now=*/true);
   finisher_.reset();
+  for (auto& session : sessions_) session->settle();
 }
 
 void Agent::turn() {
@@ -79,6 +80,9 @@ void Agent::turn() {
     next_beat_ = now + kBeatEvery;
   }
   cut_if_due(/*now=*/false);
+  if (finisher_->idle()) {
+    for (auto& session : sessions_) session->settle();
+  }
 }
 
 absl::Time Agent::next_wake() const {
@@ -160,11 +164,14 @@ void Agent::attach(RawMessage raw, const Peer& peer) {
   }
   // A process attaches again after an exec or when it thought the agent dead: what it
   // wrote before is read to its end.
+  bool known = false;
   for (std::size_t i = sessions_.size(); i-- > 0;) {
     if (!sessions_[i]->view().same_process((*session)->view())) continue;
     (*session)->take_over_mappings(*sessions_[i]);
+    known = true;
     end_session(i);
   }
+  if (!known) (*session)->count_lost_agent();
   if (sessions_.size() >= kMostSessions) {
     ++refused_;
     spdlog::warn("process {} is not profiled: {} are already", peer.pid, kMostSessions);

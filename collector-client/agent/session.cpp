@@ -13,6 +13,7 @@ namespace {
 constexpr absl::Duration kMapsPause = absl::Milliseconds(200);  // between two looks for an unknown address
 constexpr absl::Duration kCpuTimePause = absl::Milliseconds(250);
 constexpr std::size_t kMostThreadNames = 65536;
+constexpr std::uint64_t kMostLostTicks = 1'000'000'000;  // the number comes from the process
 
 constexpr const char* kCounterNames[] = {
 #define SIPROF_COUNTER_NAME(name, help) #name,
@@ -55,7 +56,8 @@ Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Works
       map_(workshop.modules, view_.opener()),
       reader_(pool_->chunks(), pool_->chunk_count()),
       hz_(std::clamp<std::uint32_t>(view_.message().hz, 1, 1000)),
-      cpu_on_((view_.message().kinds & kKindCpu) != 0) {}
+      cpu_on_((view_.message().kinds & kKindCpu) != 0),
+      inherited_ticks_(std::min(pool_->unsettled_ticks(), kMostLostTicks)) {}
 
 absl::StatusOr<std::unique_ptr<Session>> Session::begin(AttachRequest request, const Workshop& workshop,
                                                         const std::string& run_id) {
@@ -145,6 +147,7 @@ void Session::add(const RawSample& sample) {
   }
   unwind(sample);
   const std::uint64_t ticks = std::min<std::uint64_t>(sample.record.weight, 1'000'000);
+  added_ticks_ += ticks;
   const std::uint64_t period_ns =
       std::clamp<std::uint64_t>(sample.record.period_ns, 1'000'000, 1'000'000'000);
   const std::int64_t values[] = {static_cast<std::int64_t>(ticks),
@@ -177,6 +180,8 @@ void Session::account() {
     if (now[i] > counted_[i]) out.count(series_, Kind::kCpu, kCounterNames[i], now[i] - counted_[i]);
   }
   counted_ = now;
+  accounted_ticks_ =
+      inherited_ticks_ + added_ticks_ + counted_[static_cast<std::uint32_t>(Counter::lost_pool_full)];
   const DrainStatistics& drained = reader_.statistics();
   if (drained.malformed > drained_.malformed) {
     out.count(series_, Kind::kCpu, "records_malformed", drained.malformed - drained_.malformed);
@@ -198,6 +203,13 @@ void Session::observe_cpu_time(bool now) {
   if (!cpu || *cpu <= cpu_time_ns_) return;
   workshop_.aggregator.count(series_, Kind::kCpu, "cpu_proc_ns", *cpu - cpu_time_ns_);
   cpu_time_ns_ = *cpu;
+}
+
+void Session::count_lost_agent() {
+  if (inherited_ticks_ == 0) return;
+  pool_->count_lost_agent(inherited_ticks_);
+  warnings_.push_back("its agent is gone, " + std::to_string(inherited_ticks_) +
+                      " ticks of CPU time with it");
 }
 
 void Session::beat() {

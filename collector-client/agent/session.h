@@ -45,6 +45,10 @@ class Session {
 
   // Adds what happened since the last call to the window's counters.
   void account();
+  // What was accounted for is in finished profiles: our death wouldn't lose it any more.
+  void settle() { pool_->settle(accounted_ticks_); }
+  // The agent that this process had before is gone, and took with it what it hadn't finished.
+  void count_lost_agent();
 
   // Tells the process that the agent lives. Often enough: kHeartbeatStaleNs.
   void beat();
@@ -94,6 +98,9 @@ class Session {
   std::uint32_t hz_;
   bool cpu_on_;
   std::uint64_t samples_ = 0;
+  const std::uint64_t inherited_ticks_;  // of attachments before: counted as lost, or in a session before this one
+  std::uint64_t added_ticks_ = 0;
+  std::uint64_t accounted_ticks_ = 0;  // inherited, added or dropped for a full pool, as of the last account()
   SharedCounters counted_{};
   DrainStatistics drained_{};
   std::uint64_t cpu_time_ns_ = 0;

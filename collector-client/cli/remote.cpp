@@ -22,9 +22,9 @@ constexpr std::size_t kMaxTokenBytes = 8192;
 void add_options(CLI::App* app, unsigned needs, RemoteOptions* into) {
   app->add_option("--server", into->server, "the collector's HTTP address [http://127.0.0.1:9461]");
   app->add_option("--token", into->token, "key for its dashboard [SIPROF_TOKEN, SIPROF_TOKEN_FILE]");
-  app->add_option("--tls-ca", into->tls_ca, "certificates to trust [the system's]");
-  app->add_option("--tls-cert", into->tls_cert, "own certificate, for mTLS");
-  app->add_option("--tls-key", into->tls_key, "own key, for mTLS");
+  app->add_option("--tls-ca", into->tls_ca, "certificates to trust [SIPROF_TLS_CA, the system's]");
+  app->add_option("--tls-cert", into->tls_cert, "own certificate, for mTLS [SIPROF_TLS_CERT]");
+  app->add_option("--tls-key", into->tls_key, "own key, for mTLS [SIPROF_TLS_KEY]");
   if (needs & kRange) {
     app->add_option("--service", into->service, "service.name")->required();
     app->add_option("--kind", into->kind, "cpu, wall, heap, lock, io, errors [cpu]");
@@ -47,6 +47,11 @@ absl::Status take_environment(const Environment& environment, RemoteOptions* opt
     return found == environment.end() ? std::string() : found->second;
   };
   if (options->server.empty()) options->server = absl::StrCat("http://127.0.0.1:", kHttpPort);
+  for (const auto& [option, name] : {std::pair{&options->tls_ca, "SIPROF_TLS_CA"},
+                                     {&options->tls_cert, "SIPROF_TLS_CERT"},
+                                     {&options->tls_key, "SIPROF_TLS_KEY"}}) {
+    if (option->empty()) *option = value(name);
+  }
   if (options->token.empty()) options->token = value("SIPROF_TOKEN");
   if (options->token.empty() && !value("SIPROF_TOKEN_FILE").empty()) {
     absl::StatusOr<std::string> file = read_file(value("SIPROF_TOKEN_FILE"), kMaxTokenBytes);

@@ -67,6 +67,10 @@ void SharedPool::control(std::uint32_t hz, std::uint32_t kinds) {
   header()->control_generation.fetch_add(1, std::memory_order_release);  // pairs with the handler's acquire
 }
 
+void SharedPool::count_lost_agent(std::uint64_t ticks) {
+  header()->counters[static_cast<std::uint32_t>(Counter::lost_agent_gone)].fetch_add(ticks, std::memory_order_relaxed);
+}
+
 SharedCounters SharedPool::counters() const {
   SharedCounters out{};
   for (std::uint32_t i = 0; i < kCounterCount; ++i)

@@ -39,6 +39,11 @@ class SharedPool {
   // The process attaches anew at its next tick, with a new list of mappings.
   void request_refresh() { header()->refresh_request.store(1, std::memory_order_relaxed); }
   void request_scan() { header()->scan_request.store(1, std::memory_order_relaxed); }
+  // As many of this memory's ticks are in finished profiles: they survive us.
+  void settle(std::uint64_t ticks) { header()->settled_ticks.store(ticks, std::memory_order_relaxed); }
+  // What the process says that an agent before us has not settled.
+  std::uint64_t unsettled_ticks() const { return header()->unsettled_ticks; }
+  void count_lost_agent(std::uint64_t ticks);
   SharedCounters counters() const;
 
  private:

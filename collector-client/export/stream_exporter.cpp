@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -22,6 +23,18 @@ namespace siprof::client {
 namespace {
 
 constexpr std::size_t kMaxReasons = 32;  // of rejections, that are remembered as logged
+
+// A peer that doesn't like what it is offered hangs up without a word: it speaks TLS and we don't, or, with
+// TLS 1.3, it wants another client certificate.
+const char* hint(const StreamSettings& settings, const absl::Status& status, bool connected) {
+  const std::string message(status.message());
+  const bool hung_up = message.find("Socket closed") != std::string::npos ||
+                       message.find("reset by peer") != std::string::npos;
+  if (connected || !absl::IsUnavailable(status) || !hung_up) return "";
+  if (!settings.collector.starts_with("https:")) return " (does it speak TLS? then write https:// instead)";
+  return settings.tls.cert.empty() ? " (does it want a client certificate? give --tls-cert and --tls-key)"
+                                   : " (is the client certificate one that it trusts? see --tls-cert)";
+}
 
 v1::AgentMessage to_message(FinishedProfile profile) {
   v1::AgentMessage message;
@@ -101,9 +114,9 @@ class StreamExporter : public Exporter {
       const absl::Status status = session.run(WhenEmpty::kWait);
       lock.lock();
       session_ = nullptr;
-      connected_ = false;
+      const bool was_connected = std::exchange(connected_, false);
       if (stopping_) return;
-      disconnected(status);
+      disconnected(status, was_connected);
       if (got_ack_ || absl::Now() - started > settings_.last_retry) backoff.reset();
       retry_now_ = false;
       changed_.wait_for(lock, absl::ToChronoNanoseconds(backoff.next()),
@@ -112,11 +125,11 @@ class StreamExporter : public Exporter {
   }
 
   // Under mutex_. Each new reason is a line; the same one again isn't.
-  void disconnected(const absl::Status& status) {
+  void disconnected(const absl::Status& status, bool was_connected) {
     ++failures_;
     const std::string reason =
         absl::StrCat("collector ", settings_.collector, ": ", absl::StatusCodeToString(status.code()), ": ",
-                     std::string(status.message()));
+                     std::string(status.message()), hint(settings_, status, was_connected));
     if (reason != last_error_)
       spdlog::warn("{}; trying again, profiles wait in {}", reason, spool_->folder());
     last_error_ = reason;

@@ -22,7 +22,7 @@
 namespace siprof {
 
 inline constexpr std::uint32_t kSharedMemoryMagic = 0x66727073;  // "sprf"
-inline constexpr std::uint32_t kSharedMemoryVersion = 1;
+inline constexpr std::uint32_t kSharedMemoryVersion = 2;
 inline constexpr std::uint32_t kSharedHeaderBytes = 4096;
 inline constexpr std::uint32_t kChunkBytes = 4096;
 inline constexpr std::uint32_t kInitialChunks = 256;  // 1 MiB
@@ -32,20 +32,21 @@ inline constexpr std::uint64_t kHeartbeatStaleNs = 2'000'000'000;
 
 // Every way to lose or blur a sample, counted since the process attached. Names
 // are what users see as `siprof.NAME` in a profile's comments.
-#define SIPROF_COUNTERS(X)                                                    \
-  X(samples, "CPU samples written")                                           \
-  X(ticks, "timer expirations the samples stand for, overruns included")      \
-  X(lost_pool_full, "ticks dropped: no free chunk in the shared pool")        \
-  X(lost_reentry, "ticks dropped: the thread was inside siprof's own code")   \
-  X(lost_unattached, "ticks dropped: no agent attached yet")                  \
-  X(lost_shared_tls, "ticks dropped: thread shares another thread's storage") \
-  X(stack_cut, "samples whose stack was deeper than the copy")                \
-  X(stack_cut_pool, "samples whose copy was cut short by a full pool")        \
-  X(stack_unreadable, "samples without a readable stack")                     \
-  X(timers_failed, "threads without a timer: the kernel refused")             \
-  X(timers_refused, "threads without a timer: siprof's own limit")            \
-  X(attach_failures, "attempts to attach that failed")                        \
-  X(signal_moves, "changes of the sampling signal because the app wanted it") \
+#define SIPROF_COUNTERS(X)                                                                \
+  X(samples, "CPU samples written")                                                       \
+  X(ticks, "timer expirations the samples stand for, overruns included")                  \
+  X(lost_pool_full, "ticks dropped: no free chunk in the shared pool")                    \
+  X(lost_reentry, "ticks dropped: the thread was inside siprof's own code")               \
+  X(lost_unattached, "ticks dropped: no agent attached yet")                              \
+  X(lost_shared_tls, "ticks dropped: thread shares another thread's storage")             \
+  X(lost_agent_gone, "ticks that an agent had taken, or should have, when it was killed") \
+  X(stack_cut, "samples whose stack was deeper than the copy")                            \
+  X(stack_cut_pool, "samples whose copy was cut short by a full pool")                    \
+  X(stack_unreadable, "samples without a readable stack")                                 \
+  X(timers_failed, "threads without a timer: the kernel refused")                         \
+  X(timers_refused, "threads without a timer: siprof's own limit")                        \
+  X(attach_failures, "attempts to attach that failed")                                    \
+  X(signal_moves, "changes of the sampling signal because the app wanted it")             \
   X(handler_ns, "time spent in the handler, from one tick in 64, scaled up")
 
 enum class Counter : std::uint32_t {
@@ -66,6 +67,9 @@ struct SharedHeader {
   std::uint32_t max_chunks;
   std::int32_t app_pid;  // as the app sees itself
   std::uint64_t session;
+  // Ticks of the attachments before this one that no profile tells of. They are lost unless the
+  // agent that gets this memory still has the one before.
+  std::uint64_t unsettled_ticks;
 
   // Written by the agent, read by the app.
   alignas(64) std::atomic<std::uint64_t> heartbeat_ns;  // CLOCK_MONOTONIC; relaxed, only its age counts
@@ -75,6 +79,8 @@ struct SharedHeader {
   std::atomic<std::uint32_t> kinds;
   std::atomic<std::uint32_t> refresh_request;  // raised: attach again, the module list is out of reach
   std::atomic<std::uint32_t> scan_request;     // raised: threads without a timer were seen
+  // Of unsettled_ticks and what came here, as many are in finished profiles; relaxed, a sum.
+  std::atomic<std::uint64_t> settled_ticks;
 
   // Written by the app with relaxed adds: sums, nothing is ordered by them.
   alignas(64) std::atomic<std::uint64_t> counters[kCounterCount];

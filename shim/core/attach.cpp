@@ -85,6 +85,21 @@ SIPROF_SIGNAL_SAFE bool run_child(AttachRequest* request, char* stack) {
   return status == 0;
 }
 
+// What this process wrote or dropped so far and no agent has put into a profile.
+SIPROF_SIGNAL_SAFE std::uint64_t unsettled_ticks() {
+  const SharedHeader* header = g_process.header.load(std::memory_order_acquire);
+  const Session* page = g_process.session.load(std::memory_order_acquire);
+  // A forked child has its parent's memory mapped, but a page of zeros: nothing there is its own.
+  if (header == nullptr || page == nullptr || page->number.load(std::memory_order_relaxed) == 0) return 0;
+  const auto counted = [header](Counter counter) {
+    return header->counters[static_cast<std::uint32_t>(counter)].load(std::memory_order_relaxed);
+  };
+  const std::uint64_t seen =
+      header->unsettled_ticks + counted(Counter::ticks) + counted(Counter::lost_pool_full);
+  const std::uint64_t settled = header->settled_ticks.load(std::memory_order_relaxed);
+  return seen > settled ? seen - settled : 0;
+}
+
 // The request is too large for a small stack, so it lies at the bottom of the child's.
 SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number, bool first_try_failed) {
   if (children_are_elsewhere()) return AttachStep::kAgent;
@@ -95,6 +110,7 @@ SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number,
   request->session = number;
   request->mapping = g_process.header.load(std::memory_order_acquire);
   request->max_chunks = g_process.max_chunks;
+  request->unsettled_ticks = unsettled_ticks();
   request->pid = static_cast<std::int32_t>(sys::call(SYS_getpid));
   int subreaper = 0;
   sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
@@ -180,10 +196,14 @@ SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
   if (SIPROF_LIKELY(!is_due(header, now_ns))) return header;
   if (g_process.off.load(std::memory_order_relaxed) != 0) return nullptr;
   if (now_ns < g_process.next_attach_ns.load(std::memory_order_relaxed)) return header;
-  Session* page = session_page();
   std::uint32_t free = 0;
-  if (page == nullptr || !g_process.attaching.compare_exchange_strong(free, 1, std::memory_order_acquire))
+  if (!g_process.attaching.compare_exchange_strong(free, 1, std::memory_order_acquire)) return header;
+  // Under the lock: two threads that make a page each would number one and look at the other.
+  Session* page = session_page();
+  if (page == nullptr) {
+    g_process.attaching.store(0, std::memory_order_release);
     return header;
+  }
 
   const std::uint64_t number = g_attachments.fetch_add(1, std::memory_order_relaxed) + 1;
   const bool retry = g_process.failures.load(std::memory_order_relaxed) != 0;

@@ -115,6 +115,7 @@ SIPROF_SIGNAL_SAFE void fill_header(const AttachRequest& request) {
   header->session = request.session;
   // An agent has to start first, perhaps on a machine under load.
   header->heartbeat_ns.store(request.now_ns + kStartGraceNs, std::memory_order_relaxed);
+  header->unsettled_ticks = request.unsettled_ticks;
   header->hz.store(g_config.hz, std::memory_order_relaxed);
   header->kinds.store(g_config.kinds, std::memory_order_relaxed);
   const std::uint32_t chunks = request.max_chunks < kInitialChunks ? request.max_chunks : kInitialChunks;

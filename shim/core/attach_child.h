@@ -25,13 +25,14 @@ inline constexpr std::size_t kMaxMapsBytes = 48 * 1024;
 struct AttachRequest {
   // In.
   std::uint64_t now_ns;
-  std::uint64_t session;     // number of the new attachment
-  void* mapping;             // where the memory was mapped before, null: anywhere
-  std::uint32_t max_chunks;  // of the earlier mapping
-  std::int32_t pid;          // the app, as it sees itself
-  bool stays_reaper;         // the app is pid 1 or a subreaper: hide the agent behind a middle process
-  bool use_inherited_agent;  // join the agent of the process we were forked from
-  bool may_start_agent;      // else only join one
+  std::uint64_t session;          // number of the new attachment
+  void* mapping;                  // where the memory was mapped before, null: anywhere
+  std::uint32_t max_chunks;       // of the earlier mapping
+  std::int32_t pid;               // the app, as it sees itself
+  std::uint64_t unsettled_ticks;  // for the header of the same name
+  bool stays_reaper;              // the app is pid 1 or a subreaper: hide the agent behind a middle process
+  bool use_inherited_agent;       // join the agent of the process we were forked from
+  bool may_start_agent;           // else only join one
   // Out.
   AttachStep step;
   std::int32_t middle_pid;

@@ -19,10 +19,10 @@ struct KnownMask {
 inline constexpr std::uint32_t kKnownMasks = 7;
 
 struct ThreadState {
-  std::int32_t tid;       // 0: not met yet
-  std::uint32_t serial;   // unique in the process, so that a reused tid is another thread
-  std::uint64_t session;  // the attachment that `chunk` belongs to
-  std::uint32_t chunk;    // index + 1 of the chunk being filled, 0: none; checked against its owner
+  std::int32_t tid;             // 0: not met yet
+  std::uint32_t serial;         // unique in the process, so that a reused tid is another thread
+  std::uint64_t session;        // the attachment that `chunk` belongs to
+  std::uint32_t chunk;          // index + 1 of the chunk being filled, 0: none; checked against its owner
   std::uint32_t last_sequence;  // of the chunks claimed so far, over all attachments
   std::uint32_t next_sample;
   std::uint32_t control_generation;

@@ -31,12 +31,11 @@ __attribute__((always_inline)) inline TimerSlot* slot_of(const void* signal_valu
   return &g_timer_slots[at / sizeof(TimerSlot)];
 }
 
-// Starts `tid`'s timer with a random first phase (a fixed one would make short
-// threads all count or never). Returns the slot's index + 1, 0 on failure (counted).
-// Context: any thread, not a handler.
-std::uint32_t arm_timer(std::int32_t tid);
+// Learns how often the kernel looks at CPU timers. Context: constructor.
+void note_clock_resolution();
 
-// The same for the calling thread and kept in its state.
+// Starts the calling thread's timer, with a random first phase (a fixed one would make
+// short threads all count or never). Failure is counted. Context: not a handler.
 void arm_this_thread();
 
 // Deletes the calling thread's timer. Context: its end, or the handler.

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "collector/store/retention.h"
@@ -257,6 +258,18 @@ TEST_CASE("a second collector on the same store is refused with the first one's 
   const auto second = sqlite::SqliteStore::open({dir.path("store"), default_tiers(), 0, {}});
   CHECK(absl::IsFailedPrecondition(second.status()));
   CHECK(second.status().message().find("pid " + std::to_string(::getpid())) != std::string::npos);
+}
+
+TEST_CASE("a day whose file is there and whose tables aren't yet is read as empty") {
+  const TempDir dir;
+  TestStore store(dir.path("store"));
+  store.add({.start_s = kNowS - 60}, "main 5");
+  std::ofstream(dir.path("store/10s/2023-11-13.db"));
+  const auto services = store.reader->services();
+  INFO(services.status().ToString());
+  REQUIRE(services.ok());
+  CHECK(services->size() == 1);
+  CHECK(cpu_total(store, select("shop", kNowS - 2 * 86400)) == 5);
 }
 
 TEST_CASE("the store's folder is closed to other users") {

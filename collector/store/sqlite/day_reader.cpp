@@ -9,9 +9,13 @@ namespace siprof::collector::sqlite {
 
 absl::StatusOr<DayReader> DayReader::open(const std::string& path) {
   absl::StatusOr<Database> db = Database::open(path, Open::kReader);
-  if (db.ok()) return DayReader(*std::move(db));
-  if (::access(path.c_str(), F_OK) != 0) return absl::NotFoundError(path);
-  return db.status();
+  if (!db.ok()) return ::access(path.c_str(), F_OK) != 0 ? absl::NotFoundError(path) : db.status();
+  // The writer makes the file first and its tables, with the version, in a transaction after that: in
+  // between there is nothing in it.
+  const absl::StatusOr<std::int64_t> version = db->query_integer("PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  if (*version == 0) return absl::NotFoundError(path);
+  return DayReader(*std::move(db));
 }
 
 absl::Status DayReader::for_each_series(const std::function<void(const SeriesRange&)>& visit) {
