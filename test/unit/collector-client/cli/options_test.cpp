@@ -31,7 +31,7 @@ TEST_CASE("every default of the table can be read") {
     Options options;
     if (row.fallback[0] != '\0') CHECK(row.read(row, row.fallback, &options).ok());
   }
-  const Options o = options_from_environment({{"HOME", "/home/x"}});
+  const Options o = options_from_environment({{"HOME", "/srv/x"}});
   CHECK(o.collector == "http://127.0.0.1:9460");
   CHECK(o.kinds == std::vector<std::string>{"cpu", "heap", "lock", "io", "errors", "metrics"});
   CHECK(o.hz == 100);
@@ -40,7 +40,7 @@ TEST_CASE("every default of the table can be read") {
   CHECK(o.window == absl::Seconds(10));
   CHECK(o.budget_share == 0.01);
   CHECK(o.spool_bytes == 256u << 20);
-  CHECK(o.spool == "/home/x/.local/state/siprof/spool/127.0.0.1:9460");
+  CHECK(o.spool == "/srv/x/.local/state/siprof/spool/127.0.0.1:9460");
   CHECK(o.follow);
   CHECK_FALSE(o.disabled);
   CHECK(o.warnings.empty());
