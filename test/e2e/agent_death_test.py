@@ -38,7 +38,14 @@ class AgentDeathTest(WorldTest):
         self.assert_latency_unchanged(plain.end(), facts)
         self.world.agents_gone()
         self.assertGreater(self.lost_ns(relay, "lost_agent_gone"), 0, "it was killed in mid-window")
+        self.assert_every_thread_goes_on([p for p in relay.seen() if p.start_ns > killed * 1e9])
         self.assert_nothing_vanished(collector, relay, facts)
+
+    def assert_every_thread_goes_on(self, after: list) -> None:
+        """Samples come in the window they were taken in. First and last of the windows are incomplete."""
+        for sent in after[1:-1]:
+            sampled, used = sent.counters["cpu_sampled_ns"], sent.counters["cpu_proc_ns"]
+            self.assert_close("sampled CPU of a window (ns)", sampled, used, 0.2, slack=60e6)
 
     def lost_ns(self, relay: Relay, prefix: str) -> int:
         """CPU time, at the default 100 Hz, by the counters that the profiles carry."""
