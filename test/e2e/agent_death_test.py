@@ -26,6 +26,8 @@ class AgentDeathTest(WorldTest):
         app = self.world.run_app(relay.url, self.world.load, 14, 2)
         first = self.world.agent()
         wait_for("a profile", relay.seen, 10)
+        # In mid-window: the agent notes what is safe with its heartbeat, every 0.5 s.
+        time.sleep(0.8)
         os.kill(first, signal.SIGKILL)
         killed = time.time()
         wait_for("another agent", lambda: [pid for pid in self.world.agents() if pid != first], 5)
@@ -38,11 +40,19 @@ class AgentDeathTest(WorldTest):
         self.assert_latency_unchanged(plain.end(), facts)
         self.world.agents_gone()
         self.assertGreater(self.lost_ns(relay, "lost_agent_gone"), 0, "it was killed in mid-window")
+        self.assert_every_thread_goes_on([p for p in relay.seen() if p.start_ns > killed * 1e9])
         self.assert_nothing_vanished(collector, relay, facts)
+
+    def assert_every_thread_goes_on(self, after: list) -> None:
+        """Samples come in the window they were taken in. First and last of the windows are incomplete."""
+        for sent in after[1:-1]:
+            sampled, used = sent.counters["cpu_sampled_ns"], sent.counters["cpu_proc_ns"]
+            self.assert_close("sampled CPU of a window (ns)", sampled, used, 0.2, slack=60e6)
 
     def lost_ns(self, relay: Relay, prefix: str) -> int:
         """CPU time, at the default 100 Hz, by the counters that the profiles carry."""
-        return 10_000_000 * sum(value for profile in relay.seen() for name, value in profile.counters.items()
+        once = {(profile.agent_id, profile.sequence): profile.counters for profile in relay.seen()}
+        return 10_000_000 * sum(value for counters in once.values() for name, value in counters.items()
                                 if name.startswith(prefix))
 
     def assert_nothing_vanished(self, collector, relay: Relay, facts: dict) -> None:
