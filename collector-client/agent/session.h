@@ -98,9 +98,11 @@ class Session {
   std::uint32_t hz_;
   bool cpu_on_;
   std::uint64_t samples_ = 0;
-  const std::uint64_t inherited_ticks_;  // of attachments before: counted as lost, or in a session before this one
+  const std::uint64_t
+      inherited_ticks_;  // of attachments before: counted as lost, or in a session before this one
   std::uint64_t added_ticks_ = 0;
-  std::uint64_t accounted_ticks_ = 0;  // inherited, added or dropped for a full pool, as of the last account()
+  std::uint64_t accounted_ticks_ =
+      0;  // inherited, added or dropped for a full pool, as of the last account()
   SharedCounters counted_{};
   DrainStatistics drained_{};
   std::uint64_t cpu_time_ns_ = 0;

@@ -68,7 +68,8 @@ void SharedPool::control(std::uint32_t hz, std::uint32_t kinds) {
 }
 
 void SharedPool::count_lost_agent(std::uint64_t ticks) {
-  header()->counters[static_cast<std::uint32_t>(Counter::lost_agent_gone)].fetch_add(ticks, std::memory_order_relaxed);
+  header()->counters[static_cast<std::uint32_t>(Counter::lost_agent_gone)].fetch_add(
+      ticks, std::memory_order_relaxed);
 }
 
 SharedCounters SharedPool::counters() const {

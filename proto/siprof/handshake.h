@@ -44,7 +44,8 @@ struct AttachMessage {
   std::uint32_t exe_bytes;
   std::uint32_t argv_bytes;
   std::uint32_t environment_bytes;
-  std::uint32_t maps_bytes;  // executable lines of /proc/PID/maps: a short process is gone when they are needed
+  std::uint32_t
+      maps_bytes;  // executable lines of /proc/PID/maps: a short process is gone when they are needed
 };
 static_assert(sizeof(AttachMessage) == 80);
 

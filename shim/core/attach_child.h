@@ -27,8 +27,8 @@ struct AttachRequest {
   std::uint64_t now_ns;
   std::uint64_t session;          // number of the new attachment
   void* mapping;                  // where the memory was mapped before, null: anywhere
-  std::uint32_t max_chunks;  // of the earlier mapping
-  std::uint32_t chunks;  // that the earlier memory had: a thread may be writing to any of them
+  std::uint32_t max_chunks;       // of the earlier mapping
+  std::uint32_t chunks;           // that the earlier memory had: a thread may be writing to any of them
   std::int32_t pid;               // the app, as it sees itself
   std::uint64_t unsettled_ticks;  // for the header of the same name
   bool stays_reaper;              // the app is pid 1 or a subreaper: hide the agent behind a middle process

@@ -120,7 +120,9 @@ void read_config(int argc, char** argv, char** envp) {
   g_config.follow_children = true;
   g_config.user_id = static_cast<std::uint32_t>(getauxval(AT_EUID));
   take_environment(envp);
-  if (has_entry(envp, "SIPROF_DISABLED=1") || has_entry(envp, "OTEL_SDK_DISABLED=true") || follow_stops_here(envp)) return;
+  if (has_entry(envp, "SIPROF_DISABLED=1") || has_entry(envp, "OTEL_SDK_DISABLED=true") ||
+      follow_stops_here(envp))
+    return;
   // A set-user-id program's environment is not ours to trust.
   if (getauxval(AT_SECURE) != 0) return;
 
