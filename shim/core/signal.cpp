@@ -68,7 +68,7 @@ bool is_function(const void* handler) {
 // Our handler in front of the app's action. All signals wait while it runs: a tick
 // inside a tick has nothing to add. For a signal the app handles itself, its mask and
 // flags hold, as they did without us.
-long install_front(int signal, const KernelAction& app) {
+long install_front(int signal, const KernelAction& app, KernelAction* before = nullptr) {
   KernelAction front{};
   front.handler = reinterpret_cast<void*>(g_handler);
   front.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | kRestorerFlag;
@@ -79,14 +79,19 @@ long install_front(int signal, const KernelAction& app) {
         (app.flags & ~(static_cast<unsigned long>(SA_RESETHAND))) | SA_SIGINFO | SA_ONSTACK | kRestorerFlag;
     front.mask = app.mask;
   }
-  return kernel_sigaction(signal, &front, nullptr);
+  return kernel_sigaction(signal, &front, before);
 }
 
+// One call where the signal is free, which it nearly always is.
 bool try_take(int signal) {
-  KernelAction now{};
-  if (kernel_sigaction(signal, nullptr, &now) != 0 || now.handler != SIG_DFL) return false;
-  g_app.action[signal] = now;
-  if (install_front(signal, now) != 0) return false;
+  KernelAction before{};
+  g_app.action[signal] = {};
+  if (install_front(signal, g_app.action[signal], &before) != 0) return false;
+  if (before.handler != SIG_DFL) {
+    kernel_sigaction(signal, &before, nullptr);
+    return false;
+  }
+  g_app.action[signal] = before;
   g_taken.fetch_or(sys::signal_bit(signal), std::memory_order_release);
   return true;
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/thread.h"
 
-#include <sys/resource.h>
-
 #include "shim/base/arch.h"
 #include "shim/core/process.h"
 
@@ -25,14 +23,11 @@ void meet_main_thread(const void* argument_vector) {
   // What the kernel puts on the first stack begins with the arguments: all frames lie
   // below, the environment above.
   const auto top = reinterpret_cast<std::uint64_t>(argument_vector);
-  rlimit64 limit{};
-  if (top == 0 || sys::call(SYS_prlimit64, 0, RLIMIT_STACK, nullptr, &limit) != 0) return;
-  // Nothing else is mapped within the limit (the kernel keeps the gap free), but
-  // an unlimited stack tells nothing: trust what Linux reserves at least.
-  constexpr std::uint64_t kAtLeastReserved = 120 * 1024 * 1024;
-  const std::uint64_t bytes = limit.rlim_cur < kAtLeastReserved ? limit.rlim_cur : kAtLeastReserved;
+  // Whatever the limit, the kernel keeps 128 MiB below it free of other mappings
+  // (mmap_base in arch/x86/mm/mmap.c), so what lies there is this stack.
+  constexpr std::uint64_t kOwnBytes = 120 * 1024 * 1024;
   t_thread.stack_high = top & ~std::uint64_t{7};
-  t_thread.stack_low = top - bytes;
+  t_thread.stack_low = top - kOwnBytes;
 }
 
 void meet_thread(std::uint64_t stack_bytes) {

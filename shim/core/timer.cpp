@@ -27,6 +27,8 @@ constinit std::atomic<std::uint32_t> g_reap_at{0};
 constinit std::atomic<std::uint32_t> g_limit{0};  // 0: not read yet
 constinit std::uint64_t g_jiffy_ns = 0;           // written once, by the constructor
 
+constexpr std::uint32_t kAlwaysOurs = 2;
+
 // The kernel's clock of another thread's CPU time (include/linux/posix-timers_types.h).
 constexpr std::int32_t cpu_clock_of(std::int32_t tid) {
   return (~tid << 3) | 6;
@@ -87,7 +89,9 @@ SIPROF_SIGNAL_SAFE void start_timer(TimerSlot& slot, std::uint32_t hz, std::uint
 }
 
 SIPROF_SIGNAL_SAFE TimerSlot* claim_slot() {
-  if (g_armed.fetch_add(1, std::memory_order_relaxed) >= slot_limit()) {
+  const std::uint32_t armed = g_armed.fetch_add(1, std::memory_order_relaxed);
+  // The first few are always ours: no process of one thread asks for the limit.
+  if (armed >= kAlwaysOurs && armed >= slot_limit()) {
     g_armed.fetch_sub(1, std::memory_order_relaxed);
     count(Counter::timers_refused);
     return nullptr;
