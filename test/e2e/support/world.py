@@ -49,6 +49,8 @@ class World:
         self.facts_made = 0
 
     def close(self) -> None:
+        if log := self.log():  # meson shows it where the test failed
+            print(f"agent.log:\n{log[-4000:]}", file=sys.stderr)
         for clean in reversed(self.cleanups):
             clean()
         for process in reversed(self.processes):
