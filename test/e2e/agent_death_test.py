@@ -32,8 +32,12 @@ class AgentDeathTest(WorldTest):
         killed = time.time()
         wait_for("another agent", lambda: [pid for pid in self.world.agents() if pid != first], 5)
         # A window that lies wholly after the new agent's start has samples.
-        after = wait_for("a profile of the time after",
-                         lambda: [p for p in relay.seen() if p.start_ns + p.duration_ns > (killed + 5) * 1e9], 12)
+        ends = lambda: [round((p.start_ns + p.duration_ns) / 1e9 - killed, 1) for p in relay.seen()]  # noqa: E731
+        try:
+            after = wait_for("a profile of the time after",
+                             lambda: [p for p in relay.seen() if p.start_ns + p.duration_ns > (killed + 5) * 1e9], 12)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; ends of windows, in seconds after the kill: {ends()}") from late
         self.assertLess(after[0].start_ns, (killed + 5) * 1e9, "nothing was sampled within 5 s")
         self.assertGreater(after[0].pprof.total("samples"), 0)
         facts = app.end()

@@ -65,7 +65,8 @@ class FullDiskTest(WorldTest):
 
     def exporter_counters(self, app) -> dict:
         """What the agent says of its exporter, over its status socket (as `siprof ps` asks it)."""
-        path = next((self.world.state / "siprof").glob("agent-*.sock"))
+        # The agent's process is there a moment before its socket.
+        path = wait_for("the agent's socket", lambda: list((self.world.state / "siprof").glob("agent-*.sock")), 10)[0]
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
             asking.settimeout(5)
             asking.connect(str(path))

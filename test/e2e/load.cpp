@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A service under load for SECONDS (or until SIGTERM): requests of 1 ms CPU with 1 ms of sleep between them,
-// in THREADS threads. Notes its CPU time and how long its requests were held up.
+// A service under load for SECONDS (or until SIGTERM): requests of some 0.2 ms CPU with 0.2 ms of sleep
+// between them, in THREADS threads: many, so that a 99.9th percentile says something. Notes its CPU time and
+// how long its requests were held up.
 //
 // A hold-up is a request's wall time beyond what it ran and what it waited for a processor: a loaded machine
 // doesn't show in it, waiting for an agent would.
@@ -33,7 +34,7 @@ int64_t queued_ns(int schedstat) {
 }
 
 VICTIM_NOINLINE void answer_request() {
-  victim::burn_ms(1);
+  for (int i = 0; i < 2; ++i) victim::spin(88172645463325252u);
   asm volatile("");  // no tail call: this function is to be seen in the stacks
 }
 
@@ -48,7 +49,7 @@ void serve(int64_t until_ns) {
     answer_request();
     const int64_t wall = victim::clock_ns(CLOCK_MONOTONIC) - start;
     held_up_ns.push_back(wall - (victim::thread_cpu_ns() - ran) - (queued_ns(schedstat) - queued));
-    const timespec pause{0, 1'000'000};
+    const timespec pause{0, 200'000};
     nanosleep(&pause, nullptr);
   }
   close(schedstat);

@@ -49,6 +49,8 @@ class World:
         self.facts_made = 0
 
     def close(self) -> None:
+        if log := self.log():  # meson shows it where the test failed
+            print(f"agent.log:\n{log[-4000:]}", file=sys.stderr)
         for clean in reversed(self.cleanups):
             clean()
         for process in reversed(self.processes):
@@ -109,7 +111,9 @@ class World:
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=50, check=False)
 
     def agents(self) -> list:
-        return agents.find(self.siprof, self.folder)
+        """Those that apps have started. An app is a siprof too, until `siprof run` has become it."""
+        own = {process.pid for process in self.processes}
+        return [pid for pid in agents.find(self.siprof, self.folder) if pid not in own]
 
     def agent(self) -> int:
         return wait_for("an agent's start", self.agents, 10)[0]
