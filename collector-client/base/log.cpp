@@ -34,7 +34,7 @@ void install(spdlog::sink_ptr sink, LogLevel level) {
   auto logger = std::make_shared<spdlog::logger>("siprof", std::move(sink));
   logger->set_level(spdlog_level(level));
   logger->set_pattern(kPattern);
-  logger->flush_on(spdlog::level::warn);
+  logger->flush_on(spdlog::level::trace);  // few lines, and an agent may be killed at any time
   // A full disk under the log must not end anything, nor reach the app's stderr.
   logger->set_error_handler([](const std::string&) {});
   spdlog::set_default_logger(std::move(logger));

@@ -92,7 +92,8 @@ class QuickstartTest(unittest.TestCase):
         self.assertEqual(self.finish(process)[1], 130)
 
     def test_two_at_once_do_not_disturb_each_other(self):
-        both = [self.start("--", "sh", "-c", f"exit {status}") for status in (3, 4)]
+        # Long enough that they do run at once.
+        both = [self.start("--", "sh", "-c", f"sleep 6; exit {status}") for status in (3, 4)]
         outputs = [process.communicate(timeout=50)[0] for process in both]
         self.assert_nothing_left()
         self.assertEqual([process.returncode for process in both], [3, 4])

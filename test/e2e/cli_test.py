@@ -88,8 +88,9 @@ class CommandsTest(WorldTest):
         self.assertEqual((out, err, process.returncode), ("the last one\n", "", 0))
         self.world.agents_gone()
         profile = self.collector.profile("chain")
-        # 20 links burn 6 ms in the main thread, a second thread as much beside it.
-        self.assertGreater(profile.total("cpu"), 20 * 6e6 * 0.9)
+        # 20 links burn 6 ms in the main thread, a second thread as much beside it. The kernel looks at CPU timers at
+        # its own ticks only, 4 ms apart, so that each link may lose its last ones.
+        self.assertGreater(profile.total("cpu"), 20 * 6e6 * 0.7)
 
     def test_threads_that_start_together_lose_no_time_to_the_attachment(self):
         """Two first ticks at once: one thread attaches, the other is attached with it."""
