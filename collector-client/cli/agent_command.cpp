@@ -28,6 +28,7 @@ namespace {
 
 constexpr absl::Duration kLinger = absl::Seconds(3);
 constexpr absl::Duration kFlushWait = absl::Seconds(10);
+constexpr unsigned kEndAtLatestSeconds = 20;
 
 // What isn't one of the options: how it was started.
 struct AgentArguments {
@@ -161,6 +162,9 @@ int serve(const Setup& setup, Listener listener, RawMessage first) {
   g_agent = &made;
   handle_signals();
   made.run(std::move(first));
+  // Nobody watches a spawned agent: whatever a library may wait for, it ends. What isn't
+  // delivered is in the spool.
+  if (setup.arguments.spawned) alarm(kEndAtLatestSeconds);
   const absl::Status flushed = (*exporter)->flush(absl::Now() + kFlushWait);
   if (!flushed.ok())
     spdlog::warn("not everything was delivered, the rest stays in {}: {}", setup.options.spool,
