@@ -23,10 +23,12 @@ constexpr int kSocket = 0;
 constexpr std::size_t kMaxOpenFiles = 4;
 
 // Private memory, so that huge files, which are mapped, do not count. No core dumps of other people's files.
-void limit_resources(std::uint64_t memory_bytes) {
-  const rlimit memory{memory_bytes, memory_bytes};
+void limit_resources([[maybe_unused]] std::uint64_t memory_bytes) {
   const rlimit none{0, 0};
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they map terabytes of shadow
+  const rlimit memory{memory_bytes, memory_bytes};
   setrlimit(RLIMIT_DATA, &memory);
+#endif
   setrlimit(RLIMIT_CORE, &none);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
