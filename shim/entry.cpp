@@ -14,7 +14,7 @@
 
 namespace siprof::shim {
 
-constinit Process g_process{};
+SIPROF_EARLY constinit Process g_process{};
 
 namespace {
 

@@ -9,6 +9,10 @@
 // Seen by the app in place of libc's function of the same name.
 #define SIPROF_EXPORT extern "C" __attribute__((visibility("default")))
 
+// What every start writes to: together, so that a program that ends at once pays for one
+// page of ours and not for one here and one there (measured: 1 µs each).
+#define SIPROF_EARLY __attribute__((section(".data.early")))
+
 // Thread storage that needs no call and no allocation to reach.
 #define SIPROF_TLS __attribute__((tls_model("initial-exec"))) __thread
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "proto/siprof/shared_memory.h"
+#include "shim/base/sys.h"
 #include "shim/base/text.h"
 
 namespace siprof::shim {
@@ -27,6 +28,24 @@ constexpr const char* kAgentOptions[] = {"SIPROF_COLLECTOR=",     "SIPROF_TOKEN"
                                          "SIPROF_LOG=",           "SIPROF_BUDGET=",
                                          "SIPROF_NATIVE_FRAMES=", "OTEL_EXPORTER_OTLP_ENDPOINT="};
 
+// The first letters of kTaken: most variables are none of ours.
+constexpr std::uint64_t first_letters() {
+  std::uint64_t letters = 0;
+  for (const char* prefix : kTaken) letters |= std::uint64_t{1} << (prefix[0] & 63);
+  return letters;
+}
+
+// Values of the variables that the shim itself obeys, as they stand in the environment:
+// the copy may have no room for them. Null: not set. The first of several counts.
+struct Obeyed {
+  char* disabled = nullptr;
+  char* sdk_disabled = nullptr;
+  char* follow = nullptr;
+  char* hz = nullptr;
+  char* kinds = nullptr;
+  char* agent_socket = nullptr;
+};
+
 template <std::size_t N>
 bool starts_with_any(const char* s, const char* const (&prefixes)[N]) {
   for (const char* prefix : prefixes) {
@@ -40,18 +59,39 @@ std::uint64_t fnv1a(std::uint64_t hash, const char* s) {
   return (hash ^ 0xff) * 0x100000001b3;
 }
 
-void take_environment(char** envp) {
+void keep_if(char*& value, char* entry, const char* name) {
+  if (value == nullptr && starts_with(entry, name)) value = entry + length(name);
+}
+
+void note_obeyed(char* entry, Obeyed& obeyed) {
+  keep_if(obeyed.disabled, entry, "SIPROF_DISABLED=");
+  keep_if(obeyed.sdk_disabled, entry, "OTEL_SDK_DISABLED=");
+  keep_if(obeyed.follow, entry, "SIPROF_FOLLOW=");
+  keep_if(obeyed.hz, entry, "SIPROF_HZ=");
+  keep_if(obeyed.kinds, entry, "SIPROF_KINDS=");
+  keep_if(obeyed.agent_socket, entry, "SIPROF_AGENT_SOCKET=");
+}
+
+void copy_entry(const char* entry) {
+  const std::size_t bytes = length(entry) + 1;
+  if (g_config.environment_bytes + bytes > sizeof(g_config.environment)) return;
+  copy_bytes(g_config.environment + g_config.environment_bytes, entry, bytes);
+  g_config.environment_bytes += bytes;
+}
+
+Obeyed take_environment(char** envp) {
+  constexpr std::uint64_t kFirstLetters = first_letters();
+  Obeyed obeyed;
   // A sum, so that the order of the variables doesn't matter.
   std::uint64_t hash = 0;
   for (char** entry = envp; *entry != nullptr; ++entry) {
-    if (!starts_with_any(*entry, kTaken)) continue;
+    if ((kFirstLetters >> (**entry & 63) & 1) == 0 || !starts_with_any(*entry, kTaken)) continue;
+    note_obeyed(*entry, obeyed);
     if (starts_with_any(*entry, kAgentOptions)) hash += fnv1a(0xcbf29ce484222325, *entry);
-    const std::size_t bytes = length(*entry) + 1;
-    if (g_config.environment_bytes + bytes > sizeof(g_config.environment)) continue;
-    copy_bytes(g_config.environment + g_config.environment_bytes, *entry, bytes);
-    g_config.environment_bytes += bytes;
+    copy_entry(*entry);
   }
   g_config.agent_hash = hash;
+  return obeyed;
 }
 
 void take_argv(int argc, char** argv) {
@@ -86,23 +126,19 @@ bool list_has(const char* list, const char* word) {
 // With SIPROF_FOLLOW=0 this process is profiled and what it execs is not: the
 // value they inherit is changed in place, because setenv would reallocate the
 // app's environment.
-bool follow_stops_here(char** envp) {
-  for (char** entry = envp; *entry != nullptr; ++entry) {
-    if (equal(*entry, "SIPROF_FOLLOW=-")) return true;
-    if (equal(*entry, "SIPROF_FOLLOW=0")) {
-      g_config.follow_children = false;
-      (*entry)[length(*entry) - 1] = '-';
-    }
+bool follow_stops_here(char* follow) {
+  if (follow == nullptr) return false;
+  if (equal(follow, "0")) {
+    g_config.follow_children = false;
+    *follow = '-';
+    return false;
   }
-  return false;
+  return equal(follow, "-");
 }
 
-// In the environment itself: the copy may have had no room for it.
-bool has_entry(char** envp, const char* wanted) {
-  for (char** entry = envp; *entry != nullptr; ++entry) {
-    if (equal(*entry, wanted)) return true;
-  }
-  return false;
+bool is_disabled(const Obeyed& obeyed) {
+  return (obeyed.disabled != nullptr && equal(obeyed.disabled, "1")) ||
+         (obeyed.sdk_disabled != nullptr && equal(obeyed.sdk_disabled, "true"));
 }
 
 }  // namespace
@@ -119,20 +155,18 @@ const char* captured(const char* name) {
 void read_config(int argc, char** argv, char** envp) {
   g_config.follow_children = true;
   g_config.user_id = static_cast<std::uint32_t>(getauxval(AT_EUID));
-  take_environment(envp);
-  if (has_entry(envp, "SIPROF_DISABLED=1") || has_entry(envp, "OTEL_SDK_DISABLED=true") ||
-      follow_stops_here(envp))
-    return;
+  const Obeyed obeyed = take_environment(envp);
+  if (is_disabled(obeyed) || follow_stops_here(obeyed.follow)) return;
   // A set-user-id program's environment is not ours to trust.
   if (getauxval(AT_SECURE) != 0) return;
 
   take_argv(argc, argv);
-  g_config.hz = number_or(captured("SIPROF_HZ"), 1, 1000, 100);
-  const char* kinds = captured("SIPROF_KINDS");
-  g_config.kinds = kinds == nullptr || list_has(kinds, "cpu") ? kKindCpu : 0;
-  g_config.explicit_socket = captured("SIPROF_AGENT_SOCKET") != nullptr;
+  g_config.hz = number_or(obeyed.hz, 1, 1000, 100);
+  g_config.kinds = obeyed.kinds == nullptr || list_has(obeyed.kinds, "cpu") ? kKindCpu : 0;
+  g_config.explicit_socket = obeyed.agent_socket != nullptr;
   timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  // Not by the vDSO: its code and data pages would be two faults more.
+  sys::call(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
   g_config.start_ns =
       static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
   g_config.enabled = true;

@@ -23,8 +23,8 @@ struct Config {
   // NAME=value\0 strings that the agent needs: options, resource, state folder.
   std::size_t environment_bytes;
   std::size_t argv_bytes;
-  char environment[12 * 1024];
   char argv[1024];
+  char environment[12 * 1024];  // last: what is used of it mostly fits on the first page
 };
 
 extern Config g_config;

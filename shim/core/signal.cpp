@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/signal.h"
 
+#include <iterator>
+
 #include "shim/base/text.h"
 #include "shim/core/process.h"
 #include "shim/core/timer.h"
@@ -12,7 +14,6 @@ namespace {
 
 constexpr int kCandidates[] = {SIGPROF, SIGVTALRM, SIGSTKFLT, SIGPWR};
 constexpr unsigned long kRestorerFlag = 0x04000000;  // SA_RESTORER: x86-64 has no other way back
-constexpr int kSignals = 64;
 
 constexpr sys::SignalSet all_candidates() {
   sys::SignalSet bits = 0;
@@ -20,19 +21,24 @@ constexpr sys::SignalSet all_candidates() {
   return bits;
 }
 
-struct AppSignals {
-  // For signals that are or were ours. Written under `lock`, read in handlers:
-  // a torn read can only mix two actions that the app changed at this moment.
-  KernelAction action[kSignals + 1];
-};
+// What the app set for the signals that are or were ours, in the order of kCandidates.
+// Written under `lock`, read in handlers: a torn read can only mix two actions that the
+// app changed at this moment.
+SIPROF_EARLY constinit KernelAction g_app_actions[std::size(kCandidates)]{};
+SIPROF_EARLY constinit std::atomic<int> g_current{0};           // release after its action is installed
+SIPROF_EARLY constinit std::atomic<sys::SignalSet> g_taken{0};  // release; bits only get added
+SIPROF_EARLY constinit std::atomic<sys::SignalSet> g_mask_had_ours{
+    0};  // by signal: the app's sa_mask held our signal
+SIPROF_EARLY constinit std::atomic<bool> g_alternate_stack_handlers{false};
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_lock{0};  // serializes changes; never taken in a handler
+SIPROF_EARLY constinit TickHandler g_handler = nullptr;
 
-constinit AppSignals g_app{};
-constinit std::atomic<int> g_current{0};                   // release after its action is installed
-constinit std::atomic<sys::SignalSet> g_taken{0};          // release; bits only get added
-constinit std::atomic<sys::SignalSet> g_mask_had_ours{0};  // by signal: the app's sa_mask held our signal
-constinit std::atomic<bool> g_alternate_stack_handlers{false};
-constinit std::atomic<std::uint32_t> g_lock{0};  // serializes changes; never taken in a handler
-constinit TickHandler g_handler = nullptr;
+// Of a candidate. Context: signal handler, any thread.
+SIPROF_SIGNAL_SAFE KernelAction& app_action(int signal) {
+  std::size_t at = 0;
+  while (at + 1 < std::size(kCandidates) && kCandidates[at] != signal) ++at;
+  return g_app_actions[at];
+}
 
 // The thread that holds it has every signal blocked, so no handler of the app can
 // come to want it meanwhile.
@@ -85,13 +91,13 @@ long install_front(int signal, const KernelAction& app, KernelAction* before = n
 // One call where the signal is free, which it nearly always is.
 bool try_take(int signal) {
   KernelAction before{};
-  g_app.action[signal] = {};
-  if (install_front(signal, g_app.action[signal], &before) != 0) return false;
+  app_action(signal) = {};
+  if (install_front(signal, app_action(signal), &before) != 0) return false;
   if (before.handler != SIG_DFL) {
     kernel_sigaction(signal, &before, nullptr);
     return false;
   }
-  g_app.action[signal] = before;
+  app_action(signal) = before;
   g_taken.fetch_or(sys::signal_bit(signal), std::memory_order_release);
   return true;
 }
@@ -215,7 +221,7 @@ void forward(int signal, siginfo_t* info, void* context) {
     }
     return;
   }
-  KernelAction& app = g_app.action[signal];
+  KernelAction& app = app_action(signal);
   void* handler = app.handler;
   if (handler == SIG_IGN) return;
   if (handler != SIG_DFL) {
@@ -233,15 +239,15 @@ void forward(int signal, siginfo_t* info, void* context) {
 }
 
 bool is_taken(int signal) {
-  return signal >= 1 && signal <= kSignals && (taken_bits() & sys::signal_bit(signal)) != 0;
+  return signal >= 1 && signal <= 64 && (taken_bits() & sys::signal_bit(signal)) != 0;
 }
 
 long taken_sigaction(int signal, const KernelAction* set, KernelAction* old) {
   if (set != nullptr && is_function(set->handler)) leave_signal(signal);
   ChangeLock lock;
-  if (old != nullptr) *old = g_app.action[signal];
+  if (old != nullptr) *old = app_action(signal);
   if (set == nullptr) return 0;
-  g_app.action[signal] = *set;
+  app_action(signal) = *set;
   return install_front(signal, *set);
 }
 
@@ -274,7 +280,7 @@ AppViewForExec::AppViewForExec() : blocked_(0), ignored_(0) {
   blocked_ = view_with(this_thread(), kernel) | take_left_signals(this_thread());
   if (blocked_ != 0) sys::change_mask(SIG_BLOCK, &blocked_, nullptr);
   for (int signal : kCandidates) {
-    if ((taken_bits() & sys::signal_bit(signal)) == 0 || g_app.action[signal].handler != SIG_IGN) continue;
+    if ((taken_bits() & sys::signal_bit(signal)) == 0 || app_action(signal).handler != SIG_IGN) continue;
     KernelAction ignore{};
     ignore.handler = reinterpret_cast<void*>(SIG_IGN);
     ignore.flags = kRestorerFlag;
@@ -286,7 +292,7 @@ AppViewForExec::AppViewForExec() : blocked_(0), ignored_(0) {
 
 AppViewForExec::~AppViewForExec() {
   for (int signal : kCandidates) {
-    if ((ignored_ & sys::signal_bit(signal)) != 0) install_front(signal, g_app.action[signal]);
+    if ((ignored_ & sys::signal_bit(signal)) != 0) install_front(signal, app_action(signal));
   }
   const sys::SignalSet ours = blocked_ & sys::signal_bit(current_signal() == 0 ? 1 : current_signal());
   if (ours != 0) sys::change_mask(SIG_UNBLOCK, &ours, nullptr);

@@ -13,19 +13,20 @@
 
 namespace siprof::shim {
 
-constinit TimerSlot g_timer_slots[kTimerSlots]{};
-constinit std::atomic<std::uint32_t> g_hz{100};
-constinit std::atomic<std::uint32_t> g_armed{0};
+SIPROF_EARLY constinit TimerSlot g_first_timer_slots[kFirstTimerSlots]{};
+constinit TimerSlot g_more_timer_slots[kTimerSlots - kFirstTimerSlots]{};
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_hz{100};
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_armed{0};
 
 namespace {
 
 // Where to look for a free slot first: no slot below it is known to be free.
-constinit std::atomic<std::uint32_t> g_slot_hint{0};
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_slot_hint{0};
 // Slots from here on were never used.
-constinit std::atomic<std::uint32_t> g_slots_touched{0};
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_slots_touched{0};
 constinit std::atomic<std::uint32_t> g_reap_at{0};
-constinit std::atomic<std::uint32_t> g_limit{0};  // 0: not read yet
-constinit std::uint64_t g_jiffy_ns = 0;           // written once, by the constructor
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_limit{0};  // 0: not read yet
+SIPROF_EARLY constinit std::uint64_t g_jiffy_ns = 0;           // written once, by the constructor
 
 constexpr std::uint32_t kAlwaysOurs = 2;
 
@@ -88,52 +89,53 @@ SIPROF_SIGNAL_SAFE void start_timer(TimerSlot& slot, std::uint32_t hz, std::uint
   sys::call(SYS_timer_settime, slot.timer_id, 0, &times, nullptr);
 }
 
-SIPROF_SIGNAL_SAFE TimerSlot* claim_slot() {
+// Index of a slot that is now ours, or kNoTimerSlot.
+SIPROF_SIGNAL_SAFE std::uint32_t claim_slot() {
   const std::uint32_t armed = g_armed.fetch_add(1, std::memory_order_relaxed);
   // The first few are always ours: no process of one thread asks for the limit.
   if (armed >= kAlwaysOurs && armed >= slot_limit()) {
     g_armed.fetch_sub(1, std::memory_order_relaxed);
     count(Counter::timers_refused);
-    return nullptr;
+    return kNoTimerSlot;
   }
   const std::uint32_t start = g_slot_hint.load(std::memory_order_relaxed);
   for (std::uint32_t i = 0; i < kTimerSlots; ++i) {
     const std::uint32_t index = (start + i) % kTimerSlots;
     std::int32_t free = 0;
     // Acquire pairs with the release in release_slot.
-    if (!g_timer_slots[index].tid.compare_exchange_strong(free, -1, std::memory_order_acquire)) continue;
+    if (!timer_slot(index).tid.compare_exchange_strong(free, -1, std::memory_order_acquire)) continue;
     g_slot_hint.store(index + 1, std::memory_order_relaxed);
     std::uint32_t touched = g_slots_touched.load(std::memory_order_relaxed);
     while (touched <= index &&
            !g_slots_touched.compare_exchange_weak(touched, index + 1, std::memory_order_relaxed)) {
     }
-    return &g_timer_slots[index];
+    return index;
   }
   g_armed.fetch_sub(1, std::memory_order_relaxed);
   count(Counter::timers_refused);
-  return nullptr;
+  return kNoTimerSlot;
 }
 
-SIPROF_SIGNAL_SAFE void release_slot(TimerSlot& slot) {
-  slot.tid.store(0, std::memory_order_release);
-  const auto index = static_cast<std::uint32_t>(&slot - g_timer_slots);
+SIPROF_SIGNAL_SAFE void release_slot(std::uint32_t index) {
+  timer_slot(index).tid.store(0, std::memory_order_release);
   if (index < g_slot_hint.load(std::memory_order_relaxed))
     g_slot_hint.store(index, std::memory_order_relaxed);
   g_armed.fetch_sub(1, std::memory_order_relaxed);
 }
 
 SIPROF_SIGNAL_SAFE std::uint32_t arm(std::int32_t tid) {
-  TimerSlot* slot = claim_slot();
-  if (slot == nullptr) return 0;
-  if (!create_timer(*slot, tid, current_signal())) {
-    release_slot(*slot);
+  const std::uint32_t index = claim_slot();
+  if (index == kNoTimerSlot) return 0;
+  TimerSlot& slot = timer_slot(index);
+  if (!create_timer(slot, tid, current_signal())) {
+    release_slot(index);
     count(Counter::timers_failed);
     return 0;
   }
-  start_timer(*slot, g_hz.load(std::memory_order_relaxed), static_cast<std::uint64_t>(tid));
+  start_timer(slot, g_hz.load(std::memory_order_relaxed), static_cast<std::uint64_t>(tid));
   // Release: whoever sees the tid sees timer_id.
-  slot->tid.store(tid, std::memory_order_release);
-  return static_cast<std::uint32_t>(slot - g_timer_slots) + 1;
+  slot.tid.store(tid, std::memory_order_release);
+  return index + 1;
 }
 
 SIPROF_SIGNAL_SAFE std::uint32_t touched_slots() {
@@ -142,7 +144,7 @@ SIPROF_SIGNAL_SAFE std::uint32_t touched_slots() {
 
 SIPROF_SIGNAL_SAFE bool is_armed(std::int32_t tid) {
   for (std::uint32_t i = 0; i < touched_slots(); ++i) {
-    if (g_timer_slots[i].tid.load(std::memory_order_relaxed) == tid) return true;
+    if (timer_slot(i).tid.load(std::memory_order_relaxed) == tid) return true;
   }
   return false;
 }
@@ -151,8 +153,8 @@ SIPROF_SIGNAL_SAFE bool is_armed(std::int32_t tid) {
 
 void note_clock_resolution() {
   timespec resolution{};
-  // The coarse clock moves once a jiffy.
-  if (clock_getres(CLOCK_MONOTONIC_COARSE, &resolution) == 0 && resolution.tv_sec == 0) {
+  // The coarse clock moves once a jiffy. (A system call: the vDSO's pages cost two faults.)
+  if (sys::call(SYS_clock_getres, CLOCK_MONOTONIC_COARSE, &resolution) == 0 && resolution.tv_sec == 0) {
     g_jiffy_ns = static_cast<std::uint64_t>(resolution.tv_nsec);
   }
 }
@@ -165,11 +167,11 @@ void arm_this_thread() {
 
 void disarm_slot(std::uint32_t slot_plus_one) {
   if (slot_plus_one == 0) return;
-  TimerSlot& slot = g_timer_slots[slot_plus_one - 1];
+  TimerSlot& slot = timer_slot(slot_plus_one - 1);
   std::int32_t tid = slot.tid.load(std::memory_order_acquire);
   if (tid <= 0 || !slot.tid.compare_exchange_strong(tid, -1, std::memory_order_acquire)) return;
   sys::call(SYS_timer_delete, slot.timer_id);
-  release_slot(slot);
+  release_slot(slot_plus_one - 1);
 }
 
 void arm_unknown(const std::int32_t* tids, std::uint32_t tid_count) {
@@ -181,12 +183,12 @@ void arm_unknown(const std::int32_t* tids, std::uint32_t tid_count) {
 
 void retime_slot(std::uint32_t slot_plus_one, std::uint32_t hz) {
   if (slot_plus_one == 0) return;
-  start_timer(g_timer_slots[slot_plus_one - 1], hz, slot_plus_one);
+  start_timer(timer_slot(slot_plus_one - 1), hz, slot_plus_one);
 }
 
 void move_timers(int signal) {
   for (std::uint32_t i = 0; i < touched_slots(); ++i) {
-    TimerSlot& slot = g_timer_slots[i];
+    TimerSlot& slot = timer_slot(i);
     std::int32_t tid = slot.tid.load(std::memory_order_acquire);
     // The claim keeps the thread's own end from deleting the timer meanwhile.
     if (tid <= 0 || !slot.tid.compare_exchange_strong(tid, -1, std::memory_order_acquire)) continue;
@@ -195,14 +197,13 @@ void move_timers(int signal) {
       start_timer(slot, g_hz.load(std::memory_order_relaxed), static_cast<std::uint64_t>(tid));
       slot.tid.store(tid, std::memory_order_release);
     } else {
-      release_slot(slot);
+      release_slot(i);
     }
   }
 }
 
 void forget_timers() {
-  for (std::uint32_t i = 0; i < touched_slots(); ++i)
-    g_timer_slots[i].tid.store(0, std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < touched_slots(); ++i) timer_slot(i).tid.store(0, std::memory_order_relaxed);
   g_armed.store(0, std::memory_order_relaxed);
   g_slot_hint.store(0, std::memory_order_relaxed);
 }
@@ -212,7 +213,7 @@ void reap_some_timers() {
   const long pid = sys::call(SYS_getpid);
   for (int i = 0; i < 4; ++i) {
     const std::uint32_t index = g_reap_at.fetch_add(1, std::memory_order_relaxed) % touched_slots();
-    const std::int32_t tid = g_timer_slots[index].tid.load(std::memory_order_acquire);
+    const std::int32_t tid = timer_slot(index).tid.load(std::memory_order_acquire);
     constexpr long kNoSuchThread = -3;  // -ESRCH
     if (tid > 0 && sys::call(SYS_tgkill, pid, tid, 0) == kNoSuchThread) disarm_slot(index + 1);
   }

@@ -14,21 +14,33 @@
 
 namespace siprof::shim {
 
-struct TimerSlot {
+struct alignas(8) TimerSlot {
   std::atomic<std::int32_t> tid;  // 0: free, -1: being changed; acquire/release with timer_id
   std::int32_t timer_id;          // the kernel's
 };
 
 inline constexpr std::uint32_t kTimerSlots = 16384;
-extern TimerSlot g_timer_slots[kTimerSlots];
+inline constexpr std::uint32_t kFirstTimerSlots = 32;  // apart: few programs have more threads
+extern TimerSlot g_first_timer_slots[kFirstTimerSlots];
+extern TimerSlot g_more_timer_slots[kTimerSlots - kFirstTimerSlots];
 
-// The slot that a signal's value points to, or null: not a tick of ours.
+__attribute__((always_inline)) inline TimerSlot& timer_slot(std::uint32_t index) {
+  return index < kFirstTimerSlots ? g_first_timer_slots[index] : g_more_timer_slots[index - kFirstTimerSlots];
+}
+
+inline constexpr std::uint32_t kNoTimerSlot = ~std::uint32_t{0};
+
+// Index of the slot that a signal's value points to, kNoTimerSlot: not a tick of ours.
 // Context: signal handler.
-__attribute__((always_inline)) inline TimerSlot* slot_of(const void* signal_value) {
-  const auto at =
-      reinterpret_cast<std::uint64_t>(signal_value) - reinterpret_cast<std::uint64_t>(g_timer_slots);
-  if (at >= sizeof(g_timer_slots) || at % sizeof(TimerSlot) != 0) return nullptr;
-  return &g_timer_slots[at / sizeof(TimerSlot)];
+__attribute__((always_inline)) inline std::uint32_t timer_slot_index(const void* signal_value) {
+  const auto address = reinterpret_cast<std::uint64_t>(signal_value);
+  const std::uint64_t first = address - reinterpret_cast<std::uint64_t>(g_first_timer_slots);
+  const std::uint64_t more = address - reinterpret_cast<std::uint64_t>(g_more_timer_slots);
+  if (address % sizeof(TimerSlot) != 0) return kNoTimerSlot;
+  if (first < sizeof(g_first_timer_slots)) return static_cast<std::uint32_t>(first / sizeof(TimerSlot));
+  if (more < sizeof(g_more_timer_slots))
+    return kFirstTimerSlots + static_cast<std::uint32_t>(more / sizeof(TimerSlot));
+  return kNoTimerSlot;
 }
 
 // Learns how often the kernel looks at CPU timers. Context: constructor.

@@ -32,18 +32,17 @@ SIPROF_SIGNAL_SAFE std::uint64_t thread_cpu_ns() {
 
 // Whether the tick is this thread's own: one made without libc may share the storage of
 // its creator.
-SIPROF_SIGNAL_SAFE bool belongs_here(ThreadState& thread, TimerSlot& slot, std::uint32_t weight) {
-  const std::int32_t tid = slot.tid.load(std::memory_order_acquire);
-  const auto index = static_cast<std::uint32_t>(&slot - g_timer_slots) + 1;
+SIPROF_SIGNAL_SAFE bool belongs_here(ThreadState& thread, std::uint32_t slot_plus_one, std::uint32_t weight) {
+  const std::int32_t tid = timer_slot(slot_plus_one - 1).tid.load(std::memory_order_acquire);
   if (tid <= 0) return thread.tid != 0;  // the slot is being changed at this moment
   if (thread.tid == 0) meet_unknown_thread(thread, tid);
   // Or a second timer for one thread: a scan came between its creation and its start.
-  if (thread.tid != tid || (thread.timer_slot != 0 && thread.timer_slot != index)) {
+  if (thread.tid != tid || (thread.timer_slot != 0 && thread.timer_slot != slot_plus_one)) {
     if (thread.tid != tid) count(Counter::lost_shared_tls, weight);
-    disarm_slot(index);
+    disarm_slot(slot_plus_one);
     return false;
   }
-  thread.timer_slot = index;
+  thread.timer_slot = slot_plus_one;
   return true;
 }
 
@@ -86,8 +85,9 @@ SIPROF_SIGNAL_SAFE void sample(ThreadState& thread, std::uint32_t weight, const 
 }  // namespace
 
 void on_tick(int signal, siginfo_t* info, void* context) {
-  TimerSlot* slot = info->si_code == SI_TIMER ? slot_of(info->si_value.sival_ptr) : nullptr;
-  if (slot == nullptr) {
+  const std::uint32_t slot =
+      info->si_code == SI_TIMER ? timer_slot_index(info->si_value.sival_ptr) : kNoTimerSlot;
+  if (slot == kNoTimerSlot) {
     forward(signal, info, context);
     return;
   }
@@ -101,7 +101,7 @@ void on_tick(int signal, siginfo_t* info, void* context) {
   auto* machine = static_cast<ucontext_t*>(context);
   // Signals that ticks have left: what the app believes is blocked becomes really so.
   reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask) |= take_left_signals(thread);
-  if (belongs_here(thread, *slot, weight)) sample(thread, weight, machine);
+  if (belongs_here(thread, slot + 1, weight)) sample(thread, weight, machine);
   thread.busy = false;
 }
 
