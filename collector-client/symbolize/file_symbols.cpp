@@ -39,6 +39,13 @@ std::uint32_t crc_of(int fd) {
   return static_cast<std::uint32_t>(crc);
 }
 
+// A mangled symbol says more than DWARF's plain name; and where a library's source has a name of
+// its own for what it exports (__GI___libc_free), the exported one (free) is what its callers know.
+bool says_more(std::string_view symbol, std::string_view dwarf_name) {
+  if (dwarf_name.empty() || symbol.starts_with("_Z") || symbol.starts_with("_R")) return true;
+  return dwarf_name.starts_with("__") && !symbol.starts_with('_');
+}
+
 }  // namespace
 
 FileDescription describe(const ElfImage& image, bool with_crc) {
@@ -96,10 +103,7 @@ std::vector<SourceFrame> FileSymbols::frames(std::uint64_t address) {
     if (frames.empty()) frames.emplace_back();
     SourceFrame& compiled = frames.back();
     compiled.system_name = symbol->name.substr(0, kMaxNameBytes);
-    // A mangled symbol says more than DWARF's plain name, and the two never disagree otherwise.
-    if (compiled.name.empty() || symbol->name.starts_with("_Z") || symbol->name.starts_with("_R")) {
-      compiled.name = demangle(symbol->name);
-    }
+    if (says_more(symbol->name, compiled.name)) compiled.name = demangle(symbol->name);
   }
   if (!frames.empty() && frames.back().name.empty()) frames.clear();
   return frames;

@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMagic = 0x31'73'6d'79'73'70'69'73;  // "sipsyms1": the last digit is the version
+constexpr std::uint64_t kMagic = 0x32'73'6d'79'73'70'69'73;  // "sipsyms2": the last digit is the version
 constexpr char kTemporary[] = ".new";
 
 std::uint64_t checksum(std::string_view bytes) {

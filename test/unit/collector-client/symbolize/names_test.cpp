@@ -132,6 +132,15 @@ TEST_CASE("A stripped file with its debug file is named as the whole one") {
                 range_of(path, kRun)) > 0);
 }
 
+TEST_CASE("A function is called by its exported name, not by the library's own") {
+  const std::string path = fixture("libnames_full.so");
+  FileSymbols symbols(open_image(path), nullptr, nullptr, /*use_dwarf=*/true);
+  const std::vector<SourceFrame> frames = symbols.frames(range_of(path, "exported_name").first);
+  REQUIRE(!frames.empty());
+  CHECK(frames.back().name == "exported_name");
+  CHECK(frames.back().system_name == "exported_name");
+}
+
 TEST_CASE("Functions have scope and parameter types, also where DWARF has no linkage name") {
   const std::string path = fixture("libnames_full.so");
   FileSymbols symbols(open_image(path), nullptr, nullptr, /*use_dwarf=*/true);
