@@ -14,6 +14,7 @@ As root everything but perf runs as an ordinary user that owns nothing else. Wit
 """
 
 import argparse
+import functools
 import multiprocessing
 import os
 import pwd
@@ -22,7 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -111,12 +112,27 @@ def plain_name(name: str) -> str:
     return name.split("(")[0].split("@")[0] or name
 
 
+@functools.cache
+def one_name_each(file: str) -> dict:
+    """One function has several names (open and open64, memcpy and memmove); which one is shown is chance. All names
+    that stand at one address, by the file's own symbol tables, count as the plainest of them."""
+    notes = subprocess.run(["readelf", "-n", file], capture_output=True, text=True).stdout
+    build_id = re.search(r"Build ID: ([0-9a-f]{2})([0-9a-f]+)", notes)
+    debug = f"/usr/lib/debug/.build-id/{build_id[1]}/{build_id[2]}.debug" if build_id else ""
+    names = defaultdict(set)
+    for command in (["nm", "-D", file], ["nm", file], ["nm", debug]):
+        for line in subprocess.run(command, capture_output=True, text=True).stdout.splitlines():
+            match = re.match(r"([0-9a-f]+) [TtWwiVv] (\S+)$", line)
+            if match:
+                names[match[1]].add(plain_name(match[2]))
+    return {name: min(same, key=lambda n: (n.startswith("_"), len(n), n)) for same in names.values() if len(same) > 1 for name in same}
+
+
 def key(name: str, file: str) -> str:
     """Functions without a symbol are told apart by their file alone."""
     if not name or name.startswith(("0x", "[unknown")) or "+0x" in name:
         return f"[{os.path.basename(os.path.realpath(file)) or 'unknown'}]"
-    # One function of libc has several names (write, __write, __GI___libc_write); which is shown is chance.
-    return re.sub(r"^(__GI_)?_*(libc_)?", "", plain_name(name)) if "libc" in file else plain_name(name)
+    return one_name_each(os.path.realpath(file)).get(plain_name(name), plain_name(name))
 
 
 def as_shares(times: Counter) -> dict:
@@ -132,20 +148,34 @@ def our_shares(profile) -> dict:
     return as_shares(times)
 
 
-def perf_shares(data: Path) -> dict:
-    """Self time by perf: the first frame of each stack that is not the kernel's. The agent is left out."""
-    text = subprocess.run(["perf", "script", "-i", data, "--no-inline", "-F", "comm,ip,sym,dso"], check=True,
+kFrame = re.compile(r"\s*([0-9a-f]+) (.*) \((.*)\)$")
+
+
+def perf_script(data: Path, *options) -> str:
+    return subprocess.run(["perf", "script", "-i", data, "--no-inline", *options, "-F", "comm,ip,sym,dso"], check=True,
                           capture_output=True, text=True).stdout
+
+
+def user_frame(lines: list):
+    """The first frame that is neither the kernel's nor ours."""
+    for match in filter(None, map(kFrame.match, lines)):
+        if int(match[1], 16) < kKernelStart and "libsiprof" not in match[3]:
+            return match
+    return None
+
+
+def perf_shares(data: Path) -> dict:
+    """Self time by perf: the first frame of each sample that is not the kernel's. The agent is left out."""
+    chains = [block.strip("\n").split("\n") for block in perf_script(data).split("\n\n") if block.strip()]
+    # perf prints no frame at all where the frame pointer leads nowhere; the sample has its place all the same.
+    places = perf_script(data, "-G").rstrip("\n").split("\n")
+    assert len(chains) == len(places), f"perf script shows {len(chains)} call chains of {len(places)} samples"
     times: Counter = Counter()
-    for block in text.split("\n\n"):
-        comm, *lines = block.strip("\n").split("\n")
-        if comm.strip().startswith(("siprof", "perf", "setpriv")):
-            continue
-        for line in lines:
-            match = re.match(r"\s*([0-9a-f]+) (.*) \((.*)\)$", line)
-            if match and int(match[1], 16) < kKernelStart and "libsiprof" not in match[3]:
-                times[key(match[2], match[3])] += 1
-                break
+    for (comm, *frames), place in zip(chains, places):
+        frame = user_frame(frames or [place.strip()[len(comm.strip()):]])
+        # The agent's threads have other names than siprof; it is one static program.
+        if frame and not comm.strip().startswith(("perf", "setpriv")) and os.path.basename(frame[3]) != "siprof":
+            times[key(frame[2], frame[3])] += 1
     return as_shares(times)
 
 
