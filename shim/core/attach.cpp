@@ -148,7 +148,9 @@ SIPROF_SIGNAL_SAFE void move_early_counters(SharedHeader* header) {
 }
 
 SIPROF_SIGNAL_SAFE void note_failure(AttachStep step, std::uint64_t now_ns) {
-  count(Counter::attach_failures);
+  // For the next agent to tell: whoever had the memory before is gone.
+  g_process.early[static_cast<std::uint32_t>(Counter::attach_failures)].fetch_add(1,
+                                                                                  std::memory_order_relaxed);
   const std::uint32_t failures = g_process.failures.fetch_add(1, std::memory_order_relaxed) + 1;
   // An agent that is away may come back; a kernel that refuses memory won't.
   if (step == AttachStep::kMemory && failures >= kFailuresUntilOff)

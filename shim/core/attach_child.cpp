@@ -89,11 +89,9 @@ SIPROF_SIGNAL_SAFE long make_memory(std::uint32_t chunks) {
   return result;
 }
 
-// Maps the file at the address of an earlier attachment, or anywhere.
-SIPROF_SIGNAL_SAFE bool map_memory(AttachRequest* request, long fd) {
-  const bool again = request->mapping != nullptr;
-  if (!again) request->max_chunks = chunks_within_limits();
-  if (request->max_chunks == 0) return false;
+// Maps the file in the place of the earlier attachment's (in one step, whoever reads or
+// writes there meanwhile), or anywhere.
+SIPROF_SIGNAL_SAFE bool map_memory(AttachRequest* request, long fd, bool again) {
   const std::uint64_t bytes = kSharedHeaderBytes + std::uint64_t{request->max_chunks} * kChunkBytes;
   const int flags = MAP_SHARED | MAP_NORESERVE | (again ? MAP_FIXED : 0);
   const long at = sys::call(SYS_mmap, request->mapping, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
@@ -106,8 +104,18 @@ SIPROF_SIGNAL_SAFE bool map_memory(AttachRequest* request, long fd) {
   return true;
 }
 
-SIPROF_SIGNAL_SAFE void fill_header(const AttachRequest& request) {
-  auto* header = static_cast<SharedHeader*>(request.mapping);
+// The address space is the app's: nothing stays there of an attempt that failed.
+SIPROF_SIGNAL_SAFE void forget_memory(AttachRequest* request) {
+  sys::call(SYS_munmap, request->mapping,
+            kSharedHeaderBytes + std::uint64_t{request->max_chunks} * kChunkBytes);
+  request->mapping = nullptr;
+}
+
+// Into the file: what is mapped may still be the memory before.
+SIPROF_SIGNAL_SAFE bool write_header(const AttachRequest& request, long fd) {
+  alignas(SharedHeader) char bytes[sizeof(SharedHeader)];
+  zero_bytes(bytes, sizeof(bytes));
+  auto* header = reinterpret_cast<SharedHeader*>(bytes);
   header->magic = kSharedMemoryMagic;
   header->version = kSharedMemoryVersion;
   header->max_chunks = request.max_chunks;
@@ -119,7 +127,8 @@ SIPROF_SIGNAL_SAFE void fill_header(const AttachRequest& request) {
   header->hz.store(g_config.hz, std::memory_order_relaxed);
   header->kinds.store(g_config.kinds, std::memory_order_relaxed);
   const std::uint32_t chunks = request.max_chunks < request.chunks ? request.max_chunks : request.chunks;
-  header->chunk_count.store(chunks, std::memory_order_release);  // pairs with the writer's acquire
+  header->chunk_count.store(chunks, std::memory_order_relaxed);  // seen by nobody before it is sent or mapped
+  return sys::call(SYS_pwrite64, fd, bytes, sizeof(bytes), 0) == sizeof(bytes);
 }
 
 SIPROF_SIGNAL_SAFE long open_in_proc(std::int32_t pid, const char* file, int flags) {
@@ -297,15 +306,23 @@ int run_attach_child(void* argument) {
   auto* request = static_cast<AttachRequest*>(argument);
   request->step = AttachStep::kMemory;
   make_room_for_descriptors();
+  // Memory that the app has already stays in its place until there is an agent for the new.
+  const bool again = request->mapping != nullptr;
+  if (!again) request->max_chunks = chunks_within_limits();
+  if (request->max_chunks == 0) return 0;
   const long fd = make_memory(request->chunks);
-  if (failed(fd) || !map_memory(request, fd)) return 0;
-  fill_header(*request);
+  if (failed(fd) || !write_header(*request, fd)) return 0;
+  if (!again && !map_memory(request, fd, again)) return 0;
   make_secret();
   Handover handover{};
   handover.maps = read_executable_maps(request->maps, sizeof(request->maps));
   open_all(fd, &handover);
   request->step = hand_over(request, handover);
-  if (request->step == AttachStep::kDone) scan_threads(request);
+  const bool done = request->step == AttachStep::kDone;
+  if (!again && !done) forget_memory(request);
+  if (again && done && !map_memory(request, fd, again)) request->step = AttachStep::kMemory;
+  if (!done) return 0;
+  scan_threads(request);
   return 0;
 }
 

@@ -183,3 +183,9 @@ def no_proc(session):
 def no_agent(session):
     for agent in ("/nowhere/siprof", "/bin/false", "/dev/null"):
         same(session, session.victim("burn", 300, 2), sampled=False, env={"SIPROF_AGENT_PROGRAM": agent})
+
+
+@case("failed_attaches_leave_no_memory_behind", hazards=[17])
+def failed_attaches(session):
+    """Four attempts in 2.5 s: the address space is as if there had been none."""
+    same(session, session.victim("memory_files", 2500), sampled=False, env={"SIPROF_AGENT_PROGRAM": "/nowhere/siprof"})
