@@ -109,8 +109,6 @@ const link_map* loaded_modules() {
   return nullptr;
 }
 
-extern "C" __attribute__((visibility("hidden"))) const Elf64_Dyn _DYNAMIC[];
-
 const link_map* after_this_library() {
   for (const link_map* map = loaded_modules(); map != nullptr; map = map->l_next) {
     if (map->l_ld == _DYNAMIC) return map->l_next;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/thread_start.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -42,11 +41,14 @@ int set_specific(std::uint32_t value) {
                         reinterpret_cast<const void*>(static_cast<std::uint64_t>(value)));
 }
 
+// PTHREAD_DESTRUCTOR_ITERATIONS of glibc and musl, which not every compiler's freestanding <limits.h> has.
+constexpr std::uint32_t kDestructorRounds = 4;
+
 // Runs in every round of destructors and acts in the last one, so that the app's own
 // destructors are still sampled.
 void end_thread(void* value) {
   const auto round = static_cast<std::uint32_t>(reinterpret_cast<std::uint64_t>(value));
-  if (round < PTHREAD_DESTRUCTOR_ITERATIONS && set_specific(round + 1) == 0) return;
+  if (round < kDestructorRounds && set_specific(round + 1) == 0) return;
   ThreadState& thread = this_thread();
   disarm_slot(thread.timer_slot);
   thread.timer_slot = 0;
