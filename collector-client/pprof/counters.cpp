@@ -5,21 +5,17 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "collector-client/base/text.h"
+#include "proto/siprof/counters.h"
 
 namespace siprof::client {
-namespace {
-
-constexpr std::string_view kPrefix = "siprof.";
-
-}  // namespace
 
 std::string counter_comment(std::string_view name, std::uint64_t value) {
-  return absl::StrCat(to_absl(kPrefix), to_absl(name), "=", value);
+  return absl::StrCat(kCounterCommentPrefix, to_absl(name), "=", value);
 }
 
 std::optional<std::pair<std::string, std::uint64_t>> parse_counter_comment(std::string_view comment) {
-  if (!comment.starts_with(kPrefix)) return std::nullopt;
-  comment.remove_prefix(kPrefix.size());
+  if (!comment.starts_with(kCounterCommentPrefix)) return std::nullopt;
+  comment.remove_prefix(sizeof kCounterCommentPrefix - 1);
   const std::size_t equals = comment.find('=');
   std::uint64_t value = 0;
   if (equals == std::string_view::npos || equals == 0 ||
@@ -30,7 +26,7 @@ std::optional<std::pair<std::string, std::uint64_t>> parse_counter_comment(std::
 }
 
 bool is_level_counter(std::string_view name) {
-  for (std::string_view unit : {"_hz", "_interval_bytes", "_interval_ns", "_permille", "_rss_bytes"}) {
+  for (const std::string_view unit : kLevelCounterUnits) {
     if (name.ends_with(unit)) return true;
   }
   return false;

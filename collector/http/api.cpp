@@ -178,6 +178,7 @@ absl::StatusOr<Answer> Api::profile(const RawParams& raw) const {
   absl::StatusOr<Params> params = parse_params(raw, {SIPROF_SHARED_PARAMS}, now_ns_());
   if (!params.ok()) return params.status();
   params->selection.deadline = absl::Now() + limits_.query_time;
+  params->selection.counters = true;
   const absl::StatusOr<MergedStacks> stacks = reader_.stacks(params->selection, "");
   if (!stacks.ok()) return stacks.status();
   if (stacks->profiles == 0)

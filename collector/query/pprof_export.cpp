@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "collector/query/gzip.h"
+#include "proto/siprof/counters.h"
 
 namespace siprof::collector {
 namespace {
@@ -57,6 +59,8 @@ Profile Exporter::make(const std::string& default_type) {
   profile_.set_time_nanos(stacks_.first_ns);
   profile_.set_duration_nanos(stacks_.end_ns - stacks_.first_ns);
   profile_.set_default_sample_type(text(default_type));
+  for (const auto& [name, value] : stacks_.counters)
+    profile_.add_comment(text(absl::StrCat(kCounterCommentPrefix, name, "=", value)));
   return std::move(profile_);
 }
 

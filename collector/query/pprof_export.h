@@ -12,6 +12,7 @@ namespace siprof::collector {
 
 // All types; ids are 1..N, frames leaf first. Sample labels aren't in the store,
 // so the samples have none; symbolized locations have lines and no address.
+// Counters become comments, as in the agent's own files (docs/wire-format.md).
 perftools::profiles::Profile make_pprof(const MergedStacks& stacks, const std::string& default_type);
 
 // Serialized and gzip-compressed.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "proto/siprof/counters.h"
+
 namespace siprof::collector {
 namespace {
 
@@ -20,6 +22,11 @@ std::span<const Kind> kinds() {
 const Kind* find_kind(absl::string_view name) {
   const auto* found = std::ranges::find(kKinds, name, &Kind::name);
   return found == std::end(kKinds) ? nullptr : found;
+}
+
+bool is_level_counter(absl::string_view name) {
+  return std::ranges::any_of(kLevelCounterUnits,
+                             [name](const char* unit) { return absl::EndsWith(name, unit); });
 }
 
 }  // namespace siprof::collector

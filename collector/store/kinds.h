@@ -27,4 +27,7 @@ inline bool is_level(absl::string_view type) {
   return absl::StartsWith(type, "inuse_");
 }
 
+// The same of a profile's counters: a rate in force or a size, which doesn't add.
+bool is_level_counter(absl::string_view name);
+
 }  // namespace siprof::collector

@@ -33,6 +33,8 @@ struct Selection {
   std::string kind;
   TimeRange range;
   Matches matches;
+  // Whether stacks() reads the profiles' counters too.
+  bool counters = false;
   // A query that isn't done by then ends with DEADLINE_EXCEEDED.
   absl::Time deadline = absl::InfiniteFuture();
 };
@@ -105,6 +107,9 @@ struct MergedStacks {
   std::vector<Node> nodes;
   std::vector<std::int64_t> values;
   std::vector<std::int64_t> without_stack;  // per type
+  // Empty unless the selection asks for them. Sums over all profiles; of a level
+  // (is_level_counter) the latest profile's, the largest of several that start together.
+  std::map<std::string, std::uint64_t> counters;
 };
 
 class StoreReader {

@@ -113,7 +113,7 @@ IncomingProfile make_profile(const ProfileSpec& spec, const std::string& folded)
   incoming.attributes = spec.labels;
   incoming.attributes["service.name"] = spec.service;
   incoming.profile = builder.take();
-  incoming.counters = {{"samples.dropped", 3}};
+  incoming.counters = spec.counters;
   return incoming;
 }
 

@@ -34,6 +34,7 @@ struct ProfileSpec {
   std::string service = "shop";
   std::map<std::string, std::string> labels = {};
   std::string kind = "cpu";
+  std::map<std::string, std::uint64_t> counters = {{"samples", 3}};
 };
 
 // `folded`: lines of "main;a;b 10", outermost first. Types of cpu: samples/count

@@ -53,6 +53,15 @@ class ConfigurationTest(WorldTest):
         self.assert_rate(self.windows_after(relay, changed), 500)
         self.assertIsNone(app.process.poll())
         app.end(stop=True)
+        self.world.agents_gone()
+        self.assert_merged_counters(collector, relay, 500)
+
+    def assert_merged_counters(self, collector, relay, last_hz: int) -> None:
+        """The collector's one profile of all windows: counts add up, of the rate the last one stands."""
+        once = {(p.agent_id, p.sequence): p.counters for p in relay.seen()}
+        merged = collector.profile().counters
+        self.assertEqual(merged["sampling_hz"], str(last_hz))
+        self.assertEqual(int(merged["samples"]), sum(counters.get("samples", 0) for counters in once.values()))
 
     def assert_rate(self, profiles: list, hz: int) -> None:
         for sent in profiles:

@@ -58,13 +58,16 @@ absl::Status DayReader::for_each_total(std::int64_t series, TimeRange range, int
   });
 }
 
-absl::Status DayReader::for_each_stacks(std::int64_t series, TimeRange range,
+absl::Status DayReader::for_each_stacks(std::int64_t series, TimeRange range, Columns columns,
                                         const std::function<absl::Status(const DayProfile&)>& visit) {
-  constexpr char kSql[] =
-      "SELECT start_ns,agent_id,duration_ns,period,stacks FROM profile JOIN body ON body.id=body_id "
-      "WHERE series_id=? AND start_ns>=? AND start_ns<? ORDER BY start_ns";
-  return walk(kSql, series, range, [&visit](Statement& row, DayProfile& profile) {
+  const bool counters = columns == Columns::kWithCounters;
+  const std::string sql = absl::StrCat(
+      "SELECT start_ns,agent_id,duration_ns,period,stacks", counters ? ",counters" : "",
+      " FROM profile JOIN body ON body.id=body_id WHERE series_id=? AND start_ns>=? AND start_ns<? "
+      "ORDER BY start_ns");
+  return walk(sql, series, range, [&visit, counters](Statement& row, DayProfile& profile) {
     profile.stacks = row.text(4);
+    if (counters) profile.counters = row.text(5);
     return visit(profile);
   });
 }

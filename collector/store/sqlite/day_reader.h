@@ -18,9 +18,12 @@ struct DayProfile {
   std::int64_t agent = 0;
   std::int64_t duration_ns = 0;
   std::int64_t period = 0;
-  std::int64_t total = 0;    // of the type asked for; only for_each_total
-  absl::string_view stacks;  // only for_each_stacks
+  std::int64_t total = 0;      // of the type asked for; only for_each_total
+  absl::string_view stacks;    // only for_each_stacks
+  absl::string_view counters;  // there only kWithCounters
 };
+
+enum class Columns { kStacks, kWithCounters };
 
 struct SeriesRange {
   std::int64_t series = 0;
@@ -37,7 +40,7 @@ class DayReader {
   // Profiles of one series by start; `visit` ends the walk with an error.
   absl::Status for_each_total(std::int64_t series, TimeRange range, int type,
                               const std::function<absl::Status(const DayProfile&)>& visit);
-  absl::Status for_each_stacks(std::int64_t series, TimeRange range,
+  absl::Status for_each_stacks(std::int64_t series, TimeRange range, Columns columns,
                                const std::function<absl::Status(const DayProfile&)>& visit);
 
  private:

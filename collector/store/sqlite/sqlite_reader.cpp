@@ -3,9 +3,8 @@
 
 #include <algorithm>
 
-#include "absl/time/clock.h"
 #include "collector/store/kinds.h"
-#include "collector/store/sqlite/level_windows.h"
+#include "collector/store/sqlite/counter_merger.h"
 #include "collector/store/sqlite/stack_merger.h"
 
 namespace siprof::collector::sqlite {
@@ -29,21 +28,15 @@ void add_types(const std::vector<ValueType>& more, std::vector<ValueType>& types
     if (std::ranges::find(types, type) == types.end()) types.push_back(type);
 }
 
-// Looking at the clock for every profile would cost as much as adding it.
-class DeadlineCheck {
- public:
-  explicit DeadlineCheck(absl::Time deadline) : deadline_(deadline) {}
-  absl::Status operator()() {
-    if (++calls_ % 64 != 0 || absl::Now() < deadline_) return absl::OkStatus();
-    return absl::DeadlineExceededError("the query took too long: choose a shorter range or fewer labels");
-  }
-
- private:
-  absl::Time deadline_;
-  unsigned calls_ = 0;
-};
-
 }  // namespace
+
+// What stacks() gathers while it walks the days.
+struct SqliteReader::Merge {
+  const std::vector<ValueType>& types;
+  StackMerger stacks;
+  CounterMerger counters;
+  MergedStacks facts;  // of the profiles: number, period, times
+};
 
 absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteReader::open(const std::string& dir, const Tier& finest) {
   Layout layout(dir);
@@ -183,6 +176,45 @@ absl::StatusOr<SeriesTotals> SqliteReader::totals(const Selection& selection, co
   return totals;
 }
 
+absl::StatusOr<LevelWindows> SqliteReader::count_windows(const Chosen& chosen, const Selection& selection,
+                                                         DeadlineCheck& deadline) const {
+  LevelWindows windows;
+  absl::Status status = walk(chosen, selection, [&](DayReader& day, const CatalogView::Series& series) {
+    return day.for_each_total(series.id, selection.range, /*type=*/0, [&](const DayProfile& profile) {
+      windows.count(series.id, profile);
+      return deadline();
+    });
+  });
+  if (!status.ok()) return status;
+  return windows;
+}
+
+absl::Status SqliteReader::merge(const Chosen& chosen, const Selection& selection, Merge& into) const {
+  DeadlineCheck deadline(selection.deadline);
+  LevelWindows windows;
+  if (std::ranges::any_of(into.types, [](const ValueType& t) { return is_level(t.type); })) {
+    absl::StatusOr<LevelWindows> counted = count_windows(chosen, selection, deadline);
+    if (!counted.ok()) return counted.status();
+    windows = *std::move(counted);
+  }
+  const Columns wanted = selection.counters ? Columns::kWithCounters : Columns::kStacks;
+  return walk(chosen, selection, [&](DayReader& day, const CatalogView::Series& series) {
+    std::vector<int> columns;
+    for (const ValueType& t : into.types) columns.push_back(column_of(series, t.type));
+    into.facts.period_type = series.period_type;
+    return day.for_each_stacks(series.id, selection.range, wanted, [&](const DayProfile& profile) {
+      absl::Status added = into.stacks.add(profile.stacks, columns, windows.of(series.id, profile.agent));
+      if (added.ok() && selection.counters) added = into.counters.add(profile.counters, profile.start_ns);
+      if (!added.ok()) return added;
+      MergedStacks& facts = into.facts;
+      if (facts.profiles++ == 0 || profile.start_ns < facts.first_ns) facts.first_ns = profile.start_ns;
+      facts.end_ns = std::max(facts.end_ns, profile.start_ns + profile.duration_ns);
+      facts.period = profile.period;
+      return deadline();
+    });
+  });
+}
+
 absl::StatusOr<MergedStacks> SqliteReader::stacks(const Selection& selection, const std::string& type) const {
   const absl::StatusOr<Chosen> chosen = choose(selection);
   if (!chosen.ok()) return chosen.status();
@@ -190,51 +222,28 @@ absl::StatusOr<MergedStacks> SqliteReader::stacks(const Selection& selection, co
   for (const auto& [id, series] : *chosen) add_types(series.types, types);
   if (!type.empty()) std::erase_if(types, [&type](const ValueType& t) { return t.type != type; });
 
-  DeadlineCheck deadline(selection.deadline);
-  LevelWindows windows;
-  if (std::ranges::any_of(types, [](const ValueType& t) { return is_level(t.type); })) {
-    absl::Status counted = walk(*chosen, selection, [&](DayReader& day, const CatalogView::Series& series) {
-      return day.for_each_total(series.id, selection.range, /*type=*/0, [&](const DayProfile& profile) {
-        windows.count(series.id, profile);
-        return deadline();
-      });
-    });
-    if (!counted.ok()) return counted;
-  }
-
   const std::int64_t service = chosen->empty() ? 0 : chosen->begin()->second.service;
-  StackMerger merger(types, [this, service](bool update) -> absl::StatusOr<std::size_t> {
+  const auto node_count = [this, service](bool update) -> absl::StatusOr<std::size_t> {
     const std::lock_guard lock(mutex_);
     if (update || view_->nodes(service).empty())
       if (absl::Status status = view_->update_stacks(service); !status.ok()) return status;
     return view_->nodes(service).size();
-  });
-  MergedStacks facts;
-  absl::Status status = walk(*chosen, selection, [&](DayReader& day, const CatalogView::Series& series) {
-    std::vector<int> columns;
-    for (const ValueType& t : types) columns.push_back(column_of(series, t.type));
-    facts.period_type = series.period_type;
-    return day.for_each_stacks(series.id, selection.range, [&](const DayProfile& profile) {
-      if (absl::Status added = merger.add(profile.stacks, columns, windows.of(series.id, profile.agent));
-          !added.ok())
-        return added;
-      if (facts.profiles++ == 0 || profile.start_ns < facts.first_ns) facts.first_ns = profile.start_ns;
-      facts.end_ns = std::max(facts.end_ns, profile.start_ns + profile.duration_ns);
-      facts.period = profile.period;
-      return deadline();
-    });
-  });
-  if (!status.ok()) return status;
+  };
+  Merge merge{types, StackMerger(types, node_count), {}, {}};
+  if (absl::Status status = this->merge(*chosen, selection, merge); !status.ok()) return status;
   const std::lock_guard lock(mutex_);
   // The nodes were read before the frames and names of the newest profiles.
   if (service != 0)
     if (absl::Status updated = view_->update_stacks(service); !updated.ok()) return updated;
-  MergedStacks merged = merger.finish(service, *view_);
-  merged.period_type = facts.period_type;
-  merged.period = facts.period;
-  merged.profiles = facts.profiles;
-  merged.first_ns = facts.first_ns;
-  merged.end_ns = facts.end_ns;
+  MergedStacks merged = merge.stacks.finish(service, *view_);
+  absl::StatusOr<std::map<std::string, std::uint64_t>> counters = merge.counters.finish(*view_);
+  if (!counters.ok()) return counters.status();
+  merged.counters = *std::move(counters);
+  merged.period_type = merge.facts.period_type;
+  merged.period = merge.facts.period;
+  merged.profiles = merge.facts.profiles;
+  merged.first_ns = merge.facts.first_ns;
+  merged.end_ns = merge.facts.end_ns;
   return merged;
 }
 

@@ -13,7 +13,9 @@
 #include "collector/store/reader.h"
 #include "collector/store/sqlite/catalog_view.h"
 #include "collector/store/sqlite/day_reader.h"
+#include "collector/store/sqlite/deadline_check.h"
 #include "collector/store/sqlite/layout.h"
+#include "collector/store/sqlite/level_windows.h"
 
 namespace siprof::collector::sqlite {
 
@@ -32,6 +34,7 @@ class SqliteReader final : public StoreReader {
  private:
   // Series that a selection means, by id.
   using Chosen = std::map<std::int64_t, CatalogView::Series>;
+  struct Merge;
 
   SqliteReader(Layout layout, Tier finest, std::unique_ptr<CatalogView> view)
       : layout_(std::move(layout)), finest_(std::move(finest)), view_(std::move(view)) {}
@@ -44,6 +47,9 @@ class SqliteReader final : public StoreReader {
   absl::Status walk_ranges(TimeRange range,
                            const std::function<void(const CatalogView::Series&, SeriesRange)>& visit) const;
   absl::StatusOr<Chosen> choose(const Selection& selection) const;
+  absl::StatusOr<LevelWindows> count_windows(const Chosen& chosen, const Selection& selection,
+                                             DeadlineCheck& deadline) const;
+  absl::Status merge(const Chosen& chosen, const Selection& selection, Merge& into) const;
 
   const Layout layout_;
   const Tier finest_;

@@ -109,4 +109,15 @@ std::string encode_counters(const Counters& counters) {
   return out;
 }
 
+absl::StatusOr<Counters> decode_counters(absl::string_view bytes) {
+  Counters counters;
+  VarintReader reader(bytes);
+  while (reader.ok() && reader.left() > 0) {
+    const std::uint64_t name = reader.next();
+    counters.emplace_back(name, reader.next());
+  }
+  if (!reader.ok()) return damaged();
+  return counters;
+}
+
 }  // namespace siprof::collector::sqlite

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace siprof::collector::sqlite {
@@ -57,5 +58,7 @@ class StackDecoder {
 // Name id and value pairs of a profile's counters.
 using Counters = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
 std::string encode_counters(const Counters& counters);
+// Errors: DATA_LOSS.
+absl::StatusOr<Counters> decode_counters(absl::string_view bytes);
 
 }  // namespace siprof::collector::sqlite
