@@ -2,10 +2,13 @@
 // siprof-collector: builds the store, the gRPC and the HTTP server from the
 // command line, waits for SIGTERM or SIGINT, takes them down in order.
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <variant>
 
@@ -101,10 +104,21 @@ sigset_t set_up_signals() {
   return signals;
 }
 
+// Each agent and each browser is a connection; with the usual 1024 some hundreds of them would leave the
+// store without files.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    spdlog::warn("can't raise the limit of open files: {}", std::strerror(errno));
+}
+
 int main_of(int argc, const char* const* argv) {
   spdlog::set_default_logger(spdlog::stderr_logger_mt("siprof-collector"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
   const sigset_t signals = set_up_signals();
+  raise_descriptor_limit();
   const auto options = parse_options(argc, argv);
   if (!options.ok()) {
     std::fprintf(stderr, "siprof-collector: %s\n", std::string(options.status().message()).c_str());

@@ -33,14 +33,8 @@ using httplib::Response;
 
 constexpr std::size_t kMaxBodyBytes = 64u << 10;  // only /login has one
 constexpr std::size_t kMaxWaiting = 256;
+constexpr int kBacklog = 1024;
 constexpr char kApi[] = "/api/v1/";
-
-// The library's own options include SO_REUSEPORT, with which a second collector
-// would silently take half of the connections.
-void set_socket_options(socket_t socket) {
-  const int on = 1;
-  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-}
 
 }  // namespace
 
@@ -84,6 +78,7 @@ class HttpServer::State {
   HttpMetrics metrics_;
   std::unique_ptr<httplib::Server> server_;
   std::thread thread_;
+  socket_t listener_ = INVALID_SOCKET;  // server_ owns it
   int port_ = 0;
 };
 
@@ -118,6 +113,10 @@ absl::Status HttpServer::State::start() {
     return absl::UnavailableError(absl::StrCat("can't listen on ", options_.host, ":", options_.port, ": ",
                                                errno != 0 ? std::strerror(errno) : "no such address",
                                                "; give another --http"));
+  // The library's own backlog is 5: of a burst of connections the kernel would drop most, and their next try
+  // comes after a second.
+  if (::listen(listener_, kBacklog) != 0)
+    spdlog::warn("many connections at once will be slow: listen: {}", std::strerror(errno));
   thread_ = std::thread([this] { server_->listen_after_bind(); });
   // stop() before the loop runs would be lost.
   while (!server_->is_running()) std::this_thread::yield();
@@ -132,8 +131,16 @@ void HttpServer::State::set_limits() {
   server_->set_keep_alive_max_count(1000);
   server_->set_payload_max_length(kMaxBodyBytes);
   server_->set_tcp_nodelay(true);
-  server_->set_socket_options(set_socket_options);
-  server_->new_task_queue = [threads = options_.threads] { return new WorkerPool(threads, kMaxWaiting); };
+  // The library's own options include SO_REUSEPORT, with which a second collector
+  // would silently take half of the connections.
+  server_->set_socket_options([this](socket_t socket) {
+    const int on = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    listener_ = socket;
+  });
+  server_->new_task_queue = [threads = options_.connections] {
+    return new WorkerPool({.threads = threads, .max_waiting = kMaxWaiting});
+  };
   server_->set_default_headers({{"Content-Security-Policy", std::string(content_security_policy())},
                                 {"X-Content-Type-Options", "nosniff"},
                                 {"X-Frame-Options", "DENY"},

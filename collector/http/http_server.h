@@ -26,8 +26,8 @@ struct HttpOptions {
   std::string web_tokens_file;  // empty: no tokens
   std::string tls_cert_file;    // empty: plain HTTP
   std::string tls_key_file;
-  bool any_host = false;  // without tokens: answer under any Host
-  std::size_t threads = 16;
+  bool any_host = false;          // without tokens: answer under any Host
+  std::size_t connections = 512;  // open at the same time; further ones wait
   absl::Duration request_timeout = absl::Seconds(10);
   std::function<std::int64_t()> now_ns;  // unset: the system's clock
 };
