@@ -5,6 +5,7 @@
 //   collector_load --agents 200 --seconds 60 --target 127.0.0.1:9460 --pid $(pidof siprof-collector) --store
 //   DIR
 //
+// With --past SECONDS so much history is sent at once before, for tests of what shows it.
 // Ends with 1 if anything was refused or wasn't acknowledged in the end.
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ struct Options {
   int seconds = 60;
   int profiles = 5;
   int window_seconds = 10;
+  int past_seconds = 0;
   int services = 8;
   int distinct = 8;
   int pid = 0;
@@ -83,15 +85,18 @@ Usage usage(const Options& options) {
 }
 
 v1::AgentMessage message(const Options& options, const std::vector<ServiceProfiles>& services, int agent,
-                         int nth) {
+                         int nth, absl::Time end) {
   const ServiceProfiles& service = services[static_cast<std::size_t>(agent % options.services)];
   const auto kind = static_cast<std::size_t>(nth) % std::size(kKinds);
   v1::AgentMessage message;
   v1::Profile& profile = *message.mutable_profile();
   profile.set_kind(kKinds[kind]);
   const absl::Duration window = absl::Seconds(options.window_seconds);
-  profile.set_start_unix_nanos(absl::ToUnixNanos(absl::Now() - window));
+  profile.set_start_unix_nanos(absl::ToUnixNanos(end - window));
   profile.set_duration_nanos(absl::ToInt64Nanoseconds(window));
+  auto& counters = *profile.mutable_counters();
+  counters["samples"] = kSamples;
+  counters["sampling_hz"] = 100;
   auto& attributes = *profile.mutable_attributes();
   attributes["service.name"] = service.service;
   attributes["service.version"] = absl::StrCat("1.", agent % 3);
@@ -112,6 +117,24 @@ std::vector<std::unique_ptr<LoadAgent>> connect(const Options& options) {
   return agents;
 }
 
+// One window of one agent, which ended at `end`.
+void send_window(const Options& options, const std::vector<ServiceProfiles>& services, LoadAgent& to,
+                 int agent, int window, absl::Time end) {
+  for (int i = 0; i < options.profiles; ++i)
+    to.send(message(options, services, agent, window * options.profiles + i, end));
+}
+
+void send_past(const Options& options, const std::vector<ServiceProfiles>& services,
+               std::vector<std::unique_ptr<LoadAgent>>& agents) {
+  const int windows = options.past_seconds / options.window_seconds;
+  const absl::Time now = absl::Now();
+  for (int window = 0; window < windows; ++window) {
+    const absl::Time end = now - absl::Seconds(options.window_seconds) * (windows - 1 - window);
+    for (int agent = 0; agent < options.agents; ++agent)
+      send_window(options, services, *agents[static_cast<std::size_t>(agent)], agent, window, end);
+  }
+}
+
 // Agent i sends at its own share of the window, as agents with a pushed phase do.
 void send_all(const Options& options, const std::vector<ServiceProfiles>& services,
               std::vector<std::unique_ptr<LoadAgent>>& agents) {
@@ -121,10 +144,7 @@ void send_all(const Options& options, const std::vector<ServiceProfiles>& servic
   for (int window = 0; window < windows; ++window) {
     for (int agent = 0; agent < options.agents; ++agent) {
       absl::SleepFor(start + step * (window * options.agents + agent) - absl::Now());
-      for (int i = 0; i < options.profiles; ++i) {
-        agents[static_cast<std::size_t>(agent)]->send(
-            message(options, services, agent, window * options.profiles + i));
-      }
+      send_window(options, services, *agents[static_cast<std::size_t>(agent)], agent, window, absl::Now());
     }
   }
   absl::SleepFor(start + step * (windows * options.agents) - absl::Now());
@@ -181,7 +201,8 @@ int run(const Options& options) {
   auto agents = connect(options);
   const Usage before = usage(options);
   const absl::Time start = absl::Now();
-  send_all(options, services, agents);
+  send_past(options, services, agents);
+  if (options.seconds > 0) send_all(options, services, agents);
   const LoadResult at_end = sum(agents);
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   for (const absl::Time end = absl::Now() + absl::Seconds(15);
@@ -208,7 +229,9 @@ int main(int count, char** arguments) {
   app.add_option("--target", options.target, "address of the collector's gRPC port");
   app.add_option("--token", options.token, "agent token");
   app.add_option("--agents", options.agents)->check(CLI::Range(1, 100'000));
-  app.add_option("--seconds", options.seconds, "in whole windows")->check(CLI::Range(1, 86'400));
+  app.add_option("--seconds", options.seconds, "in whole windows")->check(CLI::Range(0, 86'400));
+  app.add_option("--past", options.past_seconds, "history to send at once before")
+      ->check(CLI::Range(0, 86'400));
   app.add_option("--profiles", options.profiles, "of one agent in a window")->check(CLI::Range(1, 1'000));
   app.add_option("--window", options.window_seconds, "seconds")->check(CLI::Range(1, 3'600));
   app.add_option("--services", options.services)->check(CLI::Range(1, 1'000));

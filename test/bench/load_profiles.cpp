@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t kStacks = 20'000;
 constexpr std::size_t kFunctions = 3'000;
-constexpr int kSamples = 1'000;
 constexpr double kZipf = 1.05;
 
 using Stack = std::vector<std::uint32_t>;  // functions, root first

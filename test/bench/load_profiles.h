@@ -12,6 +12,8 @@ namespace siprof::bench {
 // Kinds as an agent sends them, in this order.
 inline constexpr const char* kKinds[] = {"cpu", "heap", "lock", "io", "errors"};
 
+inline constexpr int kSamples = 1'000;  // of one profile
+
 // Of one service: `distinct` gzipped profiles of each kind. 1 000 samples each, drawn with zipf 1.05 from
 // 20 000 distinct stacks about 25 frames deep: close to 500 different stacks in a profile.
 struct ServiceProfiles {

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dashboard as a real siprof-collector serves it: SIPROF_COLLECTOR_URL names one that has the profiles of
-// at least one service, SIPROF_COLLECTOR_TOKEN its token where it wants one. With SIPROF_SCREENSHOTS=DIR it
-// leaves pictures there. Skipped without a URL. What the page says is compared with what the API answers.
+// The dashboard as a real siprof-collector serves it: one of its own with a made-up history, or the one that
+// SIPROF_COLLECTOR_URL names (SIPROF_COLLECTOR_TOKEN: its token). With SIPROF_SCREENSHOTS=DIR it leaves pictures
+// there. What the page says is compared with what the API answers. Usage: node FILE SIPROF_COLLECTOR COLLECTOR_LOAD.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openBrowser, skipWithoutBrowser } from './browser.mjs';
 import { drag, painted, params } from './harness.mjs';
+import { startCollector } from './real_collector.mjs';
 
-const address = process.env.SIPROF_COLLECTOR_URL?.replace(/\/$/, '');
-const token = process.env.SIPROF_COLLECTOR_TOKEN ?? '';
-if (!address) {
-  console.log('skipped: set SIPROF_COLLECTOR_URL to a siprof-collector that has data');
-  process.exit(77);
-}
 skipWithoutBrowser();
+const token = process.env.SIPROF_COLLECTOR_TOKEN ?? '';
+let address = process.env.SIPROF_COLLECTOR_URL?.replace(/\/$/, '');
+let collector;
 
 const authorized = { headers: token ? { Authorization: `Bearer ${token}` } : {} };
 const ask = async (path, query) => {
@@ -27,9 +25,13 @@ const ask = async (path, query) => {
 const troubles = [];
 let browser;
 let page;
-let selection; // the busiest service's last quarter of an hour, in absolute times
+let selection; // the latest service's last quarter of an hour, in absolute times
 
 before(async () => {
+  if (!address) {
+    collector = await startCollector(...process.argv.slice(2));
+    address = collector.url;
+  }
   const { services } = await ask('services', {});
   assert.ok(services.length > 0, 'the collector has no service');
   const latest = services.reduce((a, b) => (b.last > a.last ? b : a));
@@ -51,7 +53,10 @@ before(async () => {
     if (!request.url().startsWith(address)) troubles.push(`request to ${request.url()}`);
   });
 });
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  await collector?.close();
+});
 
 async function open(query) {
   await page.goto(`${address}/?${new URLSearchParams(query)}`);
@@ -69,6 +74,18 @@ test('the page is served with a strict policy, its files for good', async () => 
   assert.match(response.headers.get('content-security-policy'), /default-src 'none'/);
   const script = /src="([^"]*app-[^"]*)"/.exec(await response.text())[1];
   assert.match((await fetch(`${address}/${script}`)).headers.get('cache-control'), /immutable/);
+});
+
+test('a service is found by typing its name', async () => {
+  const { services } = await ask('services', {});
+  const wanted = services.find(({ service }) => service !== selection.service) ?? services[0];
+  await open({});
+  await page.click('.service-picker button');
+  await page.keyboard.type(wanted.service);
+  await page.keyboard.press('Enter');
+  await page.waitForFunction((name) => document.title.startsWith(name), wanted.service);
+  await painted(page);
+  assert.equal(params(page).get('service'), wanted.service);
 });
 
 test('the total, the table and the matched share are the API’s', async () => {
@@ -133,24 +150,36 @@ test('the download is a gzip file', async () => {
   assert.deepEqual([...bytes.subarray(0, 2)], [0x1f, 0x8b]);
 });
 
+async function leavePictures(name) {
+  const folder = process.env.SIPROF_SCREENSHOTS;
+  if (!folder) return;
+  mkdirSync(folder, { recursive: true });
+  await page.waitForSelector('.function');
+  for (const width of [1000, 1440]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.waitForTimeout(300);
+    await page.screenshot({ path: join(folder, `${name}-${width}.png`) });
+  }
+}
+
+test('light and dark have grounds of their own, and both draw the graph', async () => {
+  const grounds = [];
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    await open(selection);
+    const [red, green, blue] = await page.evaluate(() =>
+      getComputedStyle(document.body).backgroundColor.match(/[\d.]+/g).slice(0, 3).map(Number),
+    );
+    grounds.push((red + green + blue) / 3);
+    await leavePictures(colorScheme);
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  assert.ok(grounds[0] > 200 && grounds[1] < 60, `light ${grounds[0]}, dark ${grounds[1]}`);
+});
+
 test('an unknown service says so, and nothing was written to the console', async () => {
   await page.goto(`${address}/?service=no-such-service-here`);
   await page.waitForSelector('.page-notice .notice');
   assert.match(await page.textContent('.page-notice'), /no-such-service-here/);
   assert.deepEqual(troubles, []);
-});
-
-test('pictures are left where they are wanted', { skip: !process.env.SIPROF_SCREENSHOTS }, async () => {
-  const folder = process.env.SIPROF_SCREENSHOTS;
-  mkdirSync(folder, { recursive: true });
-  for (const colorScheme of ['light', 'dark']) {
-    for (const width of [1440, 1000]) {
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 900 });
-      await open(selection);
-      await page.waitForSelector('.function');
-      await page.waitForTimeout(300);
-      await page.screenshot({ path: join(folder, `${colorScheme}-${width}.png`) });
-    }
-  }
 });
