@@ -30,9 +30,14 @@ absl::Status check_mode(int fd, const std::string& path) {
     return absl::ErrnoToStatus(errno, absl::StrCat("can't look at token file ", path));
   if (!S_ISREG(info.st_mode))
     return absl::FailedPreconditionError(absl::StrCat("token file ", path, " isn't a regular file"));
+  // Who may write it may add a token; a group may read it, as the collector's own under systemd does.
   if (info.st_mode & (S_IROTH | S_IWOTH)) {
     return absl::FailedPreconditionError(
         absl::StrCat("token file ", path, " can be read or written by every user: chmod o-rw ", path));
+  }
+  if (info.st_mode & S_IWGRP) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("token file ", path, " can be written by its group: chmod g-w ", path));
   }
   if (info.st_size > kMaxFileBytes) {
     return absl::FailedPreconditionError(

@@ -15,8 +15,8 @@ namespace siprof::collector {
 
 class TokenSet {
  public:
-  // Errors: FAILED_PRECONDITION (others may read or write the file, no token in it, a line that can't be
-  // one), NOT_FOUND; one line naming the file and what to do.
+  // Errors: FAILED_PRECONDITION (others may read or write the file or its group write it, no token in
+  // it, a line that can't be one), NOT_FOUND; one line naming the file and what to do.
   static absl::StatusOr<TokenSet> read(const std::string& path);
 
   // Takes the same time whichever token it is and however much of it is right.

@@ -30,10 +30,6 @@ void Connection::send(const std::string& bytes) {
   (void)!::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
 }
 
-void Connection::finish() {
-  ::shutdown(fd_, SHUT_WR);
-}
-
 std::string Connection::rest() {
   std::string answer;
   char buffer[4096];
@@ -97,7 +93,6 @@ std::string Port::error(int status, const std::string& path) const {
 std::string Port::raw(const std::string& bytes) const {
   Connection connection = connect();
   connection.send(bytes);
-  connection.finish();
   return connection.rest();
 }
 

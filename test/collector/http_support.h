@@ -23,7 +23,6 @@ class Connection {
   Connection& operator=(Connection&&) = delete;
 
   void send(const std::string& bytes);
-  void finish();  // nothing more will be sent
   // What comes until the server closes, or for 4 s.
   std::string rest();
 
@@ -51,7 +50,7 @@ class Port {
   // The message of an error answer with this status.
   std::string error(int status, const std::string& path) const;
   Connection connect() const { return Connection(port()); }
-  // Sends these bytes and no more, and returns what comes back until the server closes.
+  // Sends bytes as they are and returns what comes back until the server closes.
   std::string raw(const std::string& bytes) const;
 
  private:

@@ -101,13 +101,18 @@ TEST_CASE("a token file holds one token a line") {
   }
 }
 
-TEST_CASE("a token file that is open to others, empty or no file is refused") {
+TEST_CASE("a token file that is open to others, for its group to write, empty or no file is refused") {
   const TemporaryFolder folder;
   const std::string path = folder.write("tokens", "alpha\n");
   for (const mode_t mode : {0604, 0602, 0666}) {
     chmod(path.c_str(), mode);
     CHECK(TokenSet::read(path).status().message() ==
           "token file " + path + " can be read or written by every user: chmod o-rw " + path);
+  }
+  for (const mode_t mode : {0620, 0660}) {
+    chmod(path.c_str(), mode);
+    CHECK(TokenSet::read(path).status().message() ==
+          "token file " + path + " can be written by its group: chmod g-w " + path);
   }
   chmod(path.c_str(), 0640);
   CHECK(TokenSet::read(path).ok());
