@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   formatMoment,
+  formatTicks,
   parseTime,
   rangeName,
   resolveRange,
@@ -69,4 +70,15 @@ test('neither stepping on nor widening goes beyond now', () => {
 
 test('a range of nonsense becomes the last hour', () => {
   assert.deepEqual(resolveRange({ from: 'x', to: 'y' }, now), { from: now - 3600, to: now });
+});
+
+test('the ticks of an axis are as fine as they lie apart, and no two have the same name', () => {
+  const noon = new Date(2023, 10, 14, 12, 0).getTime() / 1000;
+  const ticks = (apart: number, count: number) =>
+    formatTicks(Array.from({ length: count }, (_, at) => noon + at * apart));
+  assert.deepEqual(ticks(15, 3), ['12:00:00', '12:00:15', '12:00:30']);
+  assert.deepEqual(ticks(300, 3), ['12:00', '12:05', '12:10']);
+  assert.deepEqual(ticks(6 * 3600, 6), ['12:00', '18:00', '11-15', '06:00', '12:00', '18:00']);
+  assert.deepEqual(ticks(86400, 3), ['11-14', '11-15', '11-16']);
+  assert.deepEqual(formatTicks([]), []);
 });

@@ -56,6 +56,16 @@ export function formatMoment(seconds: number): string {
   return `${formatDay(seconds)} ${formatClock(seconds)}`;
 }
 
+// Names for a time axis, as fine as they lie apart, so that no two are the same.
+export function formatTicks(times: readonly number[]): string[] {
+  const apart = times.length > 1 ? times[1] - times[0] : 60;
+  const severalDays = times.length > 1 && times[times.length - 1] - times[0] > 86400;
+  return times.map((at) => {
+    const clock = formatClock(at, apart < 60);
+    return apart >= 86400 || (severalDays && clock === '00:00') ? formatDay(at).slice(5) : clock;
+  });
+}
+
 export function formatSpan(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;

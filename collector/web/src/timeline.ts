@@ -4,7 +4,7 @@ import uPlot from 'uplot';
 import type { Series } from './api.ts';
 import { fill, h } from './dom.ts';
 import { currentTheme } from './theme.ts';
-import { formatClock, formatDay, formatMoment } from './time.ts';
+import { formatMoment, formatTicks } from './time.ts';
 import { chartColumns } from './timeline_data.ts';
 import { axisFor, type Axis } from './units.ts';
 import { typeName } from './selection.ts';
@@ -127,7 +127,6 @@ export class Timeline {
     const ink = style.getPropertyValue('--muted');
     const grid = { stroke: style.getPropertyValue('--grid'), width: 1 };
     const axis = { stroke: ink, grid, ticks: { show: false }, font: `11px ${style.getPropertyValue('--font')}` };
-    const long = series.to - series.from > 86400;
     return {
       ...this.size(),
       legend: { show: false },
@@ -137,7 +136,7 @@ export class Timeline {
         y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] },
       },
       axes: [
-        { ...axis, size: 26, values: (_, splits) => splits.map((at) => tick(at, long, series.to - series.from)) },
+        { ...axis, size: 26, space: 72, values: (_, splits) => formatTicks(splits) },
         {
           ...axis,
           size: (_, values) => 16 + 6.5 * Math.max(3, ...(values ?? []).map((text) => text.length)),
@@ -215,10 +214,4 @@ export class Timeline {
   private suffix(): string {
     return this.series?.unit === 'nanoseconds' ? ` ${this.axis.name}` : this.series?.unit === 'count' ? '/s' : '';
   }
-}
-
-function tick(at: number, long: boolean, span: number): string {
-  if (!long) return formatClock(at, span < 300);
-  const clock = formatClock(at, false);
-  return clock === '00:00' || span > 20 * 86400 ? formatDay(at).slice(5) : clock;
 }

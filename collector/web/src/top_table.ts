@@ -138,7 +138,7 @@ export class TopTable {
 
 function measure(className: string, value: number, share: number, unit: string, widest: number): HTMLElement {
   const bar = h('span', { class: 'bar', 'aria-hidden': 'true' });
-  bar.style.width = `${(94 * share) / (widest || 1)}%`;
+  bar.style.width = `${(84 * share) / (widest || 1)}%`;
   return h(
     'td',
     { class: className },
