@@ -70,6 +70,16 @@ pageTest(
   },
 );
 
+pageTest('a name of several lines comes below a short one in the tooltip', { query }, async (page) => {
+  await painted(page);
+  const graph = await askFlame(page, same);
+  const name = graph.names.find((one) => one.startsWith('std::_Hashtable<') && one.includes('::find('));
+  const spot = await boxOf(page, graph, name);
+  await page.mouse.move(spot.x, spot.y);
+  assert.equal(await page.textContent('.tooltip-name'), 'std::_Hashtable::find');
+  assert.equal(await page.textContent('.tooltip-long'), name);
+});
+
 pageTest(
   'a search tells the matched share, marks the boxes, filters the table, and N goes on',
   { query },

@@ -4,6 +4,10 @@
 import { fill, h } from '../dom.ts';
 import { formatShare, formatValue } from '../units.ts';
 import { nameOf, type Layout } from './layout.ts';
+import { nameParts } from './names.ts';
+
+// A name of several lines comes second, below one without template arguments and parameters.
+const longName = 120; // characters
 
 export class Tooltip {
   readonly element = h('div', { class: 'tooltip', role: 'tooltip', hidden: true });
@@ -14,7 +18,7 @@ export class Tooltip {
     const zoomed = zoom > 0 && layout.row[node] >= layout.row[zoom];
     fill(
       this.element,
-      h('div', { class: 'tooltip-name' }, node === 0 ? `${graph.service} (everything)` : nameOf(layout, node)),
+      ...title(node === 0 ? `${graph.service} (everything)` : nameOf(layout, node)),
       file ? h('div', { class: 'tooltip-file' }, file) : null,
       h(
         'table',
@@ -59,6 +63,12 @@ export class Tooltip {
     const top = y + 18 + offsetHeight > innerHeight ? Math.max(8, y - 12 - offsetHeight) : y + 18;
     this.element.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
   }
+}
+
+function title(name: string): HTMLElement[] {
+  if (name.length <= longName) return [h('div', { class: 'tooltip-name' }, name)];
+  const { scope, base } = nameParts(name);
+  return [h('div', { class: 'tooltip-name' }, scope + base), h('div', { class: 'tooltip-long' }, name)];
 }
 
 // What a screen reader says of a node.
