@@ -166,6 +166,18 @@ LoadResult sum(const std::vector<std::unique_ptr<LoadAgent>>& agents) {
   return all;
 }
 
+// Until all are there, or none came for so long that none will.
+void wait_for_acks(const std::vector<std::unique_ptr<LoadAgent>>& agents) {
+  std::size_t left = 0;
+  absl::Time end;
+  while (const std::size_t now = sum(agents).unacknowledged) {
+    if (now != left) end = absl::Now() + absl::Seconds(15);
+    if (absl::Now() > end) return;
+    left = now;
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+}
+
 double quantile_ms(const std::vector<double>& sorted, double share) {
   if (sorted.empty()) return 0;
   return 1'000 * sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
@@ -205,10 +217,7 @@ int run(const Options& options) {
   if (options.seconds > 0) send_all(options, services, agents);
   const LoadResult at_end = sum(agents);
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
-  for (const absl::Time end = absl::Now() + absl::Seconds(15);
-       absl::Now() < end && sum(agents).unacknowledged > 0;) {
-    absl::SleepFor(absl::Milliseconds(50));
-  }
+  wait_for_acks(agents);
   const Usage after = usage(options);
   LoadResult load = sum(agents);
   const std::size_t lost = load.unacknowledged;
