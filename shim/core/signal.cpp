@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/signal.h"
 
-#include <iterator>
-
 #include "shim/base/text.h"
 #include "shim/core/process.h"
 #include "shim/core/timer.h"
@@ -13,6 +11,7 @@ namespace siprof::shim {
 namespace {
 
 constexpr int kCandidates[] = {SIGPROF, SIGVTALRM, SIGSTKFLT, SIGPWR};
+constexpr std::size_t kCandidateCount = sizeof(kCandidates) / sizeof(kCandidates[0]);
 constexpr unsigned long kRestorerFlag = 0x04000000;  // SA_RESTORER: x86-64 has no other way back
 
 constexpr sys::SignalSet all_candidates() {
@@ -24,7 +23,7 @@ constexpr sys::SignalSet all_candidates() {
 // What the app set for the signals that are or were ours, in the order of kCandidates.
 // Written under `lock`, read in handlers: a torn read can only mix two actions that the
 // app changed at this moment.
-SIPROF_EARLY constinit KernelAction g_app_actions[std::size(kCandidates)]{};
+SIPROF_EARLY constinit KernelAction g_app_actions[kCandidateCount]{};
 SIPROF_EARLY constinit std::atomic<int> g_current{0};           // release after its action is installed
 SIPROF_EARLY constinit std::atomic<sys::SignalSet> g_taken{0};  // release; bits only get added
 SIPROF_EARLY constinit std::atomic<sys::SignalSet> g_mask_had_ours{
@@ -36,7 +35,7 @@ SIPROF_EARLY constinit TickHandler g_handler = nullptr;
 // Of a candidate. Context: signal handler, any thread.
 SIPROF_SIGNAL_SAFE KernelAction& app_action(int signal) {
   std::size_t at = 0;
-  while (at + 1 < std::size(kCandidates) && kCandidates[at] != signal) ++at;
+  while (at + 1 < kCandidateCount && kCandidates[at] != signal) ++at;
   return g_app_actions[at];
 }
 
