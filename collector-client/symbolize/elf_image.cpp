@@ -29,6 +29,20 @@ bool is_x86_64(std::span<const std::byte> bytes) {
          header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == EM_X86_64;
 }
 
+// Lower-case hex; empty if these notes hold none.
+std::string build_id_in(Elf_Data* notes) {
+  if (notes == nullptr || notes->d_buf == nullptr) return "";
+  std::size_t offset = 0, name = 0, descriptor = 0;
+  GElf_Nhdr note;
+  while ((offset = gelf_getnote(notes, offset, &note, &name, &descriptor)) > 0) {
+    const char* bytes = static_cast<const char*>(notes->d_buf);
+    const bool gnu = note.n_namesz == 4 && std::memcmp(bytes + name, "GNU", 4) == 0;
+    if (!gnu || note.n_type != NT_GNU_BUILD_ID || note.n_descsz > kMaxBuildIdBytes) continue;
+    return absl::BytesToHexString({bytes + descriptor, note.n_descsz});
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const ElfImage>> ElfImage::open(UniqueFd file,
@@ -108,18 +122,15 @@ void ElfImage::read_build_id() {
     GElf_Phdr header;
     if (gelf_getphdr(elf_, static_cast<int>(i), &header) == nullptr || header.p_type != PT_NOTE) continue;
     const Elf_Type type = header.p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR;
-    Elf_Data* data =
-        elf_getdata_rawchunk(elf_, static_cast<std::int64_t>(header.p_offset), header.p_filesz, type);
-    if (data == nullptr) continue;
-    std::size_t offset = 0, name = 0, descriptor = 0;
-    GElf_Nhdr note;
-    while ((offset = gelf_getnote(data, offset, &note, &name, &descriptor)) > 0) {
-      const char* bytes = static_cast<const char*>(data->d_buf);
-      const bool gnu = note.n_namesz == 4 && std::memcmp(bytes + name, "GNU", 4) == 0;
-      if (!gnu || note.n_type != NT_GNU_BUILD_ID || note.n_descsz > kMaxBuildIdBytes) continue;
-      build_id_ = absl::BytesToHexString({bytes + descriptor, note.n_descsz});
-      break;
-    }
+    build_id_ = build_id_in(
+        elf_getdata_rawchunk(elf_, static_cast<std::int64_t>(header.p_offset), header.p_filesz, type));
+  }
+  if (count != 0) return;
+  // A file for debug information alone, as dwz makes it, is all sections.
+  for (Elf_Scn* section = nullptr; build_id_.empty() && (section = elf_nextscn(elf_, section)) != nullptr;) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) != nullptr && header.sh_type == SHT_NOTE)
+      build_id_ = build_id_in(elf_getdata(section, nullptr));
   }
 }
 

@@ -189,4 +189,35 @@ TEST_CASE("Without debug information symbols name functions, and what no symbol 
   CHECK(stripped.frames(local + 1).empty());
 }
 
+TEST_CASE("Mini debug information names the functions that no other table of the file names") {
+  const std::string path = fixture("libnames_full.so");
+  FileSymbols mini(open_image(fixture("names_mini.so")), nullptr, nullptr, /*use_dwarf=*/true);
+  for (const char* function : {"c_name", kRun, kHidden, "only_here(int, int const*)"}) {
+    INFO(function);
+    const auto [from, to] = range_of(path, function);
+    REQUIRE(mini.frames(from).size() == 1);
+    CHECK(mini.frames(from)[0].name == function);
+    CHECK(mini.frames(to - 1).at(0).name == function);
+  }
+}
+
+TEST_CASE("Mini debug information that is damaged names nothing and harms nothing") {
+  const std::string whole = testing::read_all(fixture("names_mini.so"));
+  const std::size_t packed = whole.find(
+      "\xfd"
+      "7zXZ");
+  REQUIRE(packed != std::string::npos);
+  const testing::TemporaryFolder folder;
+  const auto [from, to] = range_of(fixture("libnames_full.so"), kHidden);
+  const auto [exported, end] = range_of(fixture("libnames_full.so"), "c_name");
+  for (std::size_t at = packed; at < packed + 400; at += 7) {
+    std::string broken = whole;
+    broken[at] = static_cast<char>(broken[at] ^ 0x55);
+    testing::write_all(folder.path() + "/broken.so", broken);
+    FileSymbols symbols(open_image(folder.path() + "/broken.so"), nullptr, nullptr, /*use_dwarf=*/true);
+    CHECK(symbols.frames(exported).at(0).name == "c_name");
+    CHECK(symbols.frames(from).empty());
+  }
+}
+
 }  // namespace siprof::client
