@@ -22,7 +22,7 @@ constexpr absl::Duration kShortestDrain = absl::Milliseconds(50);
 constexpr absl::Duration kLongestDrain = absl::Seconds(1);
 constexpr absl::Duration kBeatEvery = absl::Milliseconds(500);
 constexpr absl::Duration kMessageWait = absl::Seconds(2);
-constexpr std::size_t kMostSessions = 4096;
+constexpr std::size_t kMostSessions = 8192;
 constexpr std::size_t kMostSecrets = 100'000;
 
 std::uint64_t own_cpu_ns() {
@@ -41,19 +41,23 @@ Agent::Agent(AgentSettings settings, Listener listener, Exporter& exporter)
     : settings_(std::move(settings)),
       listener_(std::move(listener)),
       exporter_(exporter),
-      clock_(Clock::system()),
+      clock_(*settings_.clock),
       aggregator_(clock_.now()),
       next_cut_(next_window_start(clock_.now(), settings_.window, 0)),
-      next_beat_(clock_.now()),
-      last_busy_(clock_.now()),
+      next_beat_(steady_now()),
+      last_busy_(steady_now()),
       own_cpu_ns_(own_cpu_ns()),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       finisher_(std::make_unique<Finisher>(settings_.symbols, exporter)) {}
 
 Agent::~Agent() = default;
 
+bool Agent::is_stopping() const {
+  return stopping_.load(std::memory_order_acquire);  // pairs with the release in stop
+}
+
 void Agent::stop() {
-  stopping_.store(true, std::memory_order_release);  // pairs with the acquire in run
+  stopping_.store(true, std::memory_order_release);  // pairs with the acquire in is_stopping
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
 }
@@ -61,20 +65,48 @@ void Agent::stop() {
 void Agent::run(RawMessage first) {
   // Who handed it over is our own parent: the same user.
   if (!first.bytes.empty()) attach(std::move(first), {geteuid(), 0});
-  while (!stopping_.load(std::memory_order_acquire) && !should_end()) turn();
-  accept_all();  // a process that attached in its last moment
+  do {
+    while (!is_stopping() && !should_end()) turn();
+    accept_all();  // a process that attached in the last moment keeps it
+  } while (!is_stopping() && !sessions_.empty());
+  close_doors();
+  finish();
+}
+
+// For the next process to start an agent of its own, rather than to wait for one that only
+// sends what it has. Nobody who was let in is turned out: what waits at the door is heard.
+void Agent::close_doors() {
+  listener_.refuse_newcomers();
+  accept_all();
+  waiting_.clear();
+  listener_ = Listener();
+}
+
+void Agent::finish() {
   for (auto& session : sessions_) session->drain(session->ended());
   cut_if_due(/*now=*/true);
+  replies_.send_some(steady_now());
+  if (!finisher_->wait(settings_.finish_within)) {
+    spdlog::warn("names are not found within {} s: the rest goes by its files' names",
+                 absl::ToInt64Seconds(settings_.finish_within));
+    finisher_->hurry();
+  }
   finisher_.reset();
   for (auto& session : sessions_) session->settle();
 }
 
+// For all that is a distance of time: the machine's wall clock may be set back by hours.
+absl::Time Agent::steady_now() const {
+  return absl::UnixEpoch() + absl::Nanoseconds(clock_.monotonic_ns());
+}
+
 void Agent::turn() {
-  poll_until(next_wake());
+  poll_for(until_next_wake());
   accept_all();
+  replies_.send_some(steady_now());
   apply_configuration();
   drain_due();
-  const absl::Time now = clock_.now();
+  const absl::Time now = steady_now();
   if (now >= next_beat_) {
     for (auto& session : sessions_) session->beat();
     next_beat_ = now + kBeatEvery;
@@ -85,16 +117,15 @@ void Agent::turn() {
   }
 }
 
-absl::Time Agent::next_wake() const {
-  absl::Time when = std::min(next_cut_, next_beat_);
-  for (const auto& session : sessions_) when = std::min(when, session->next_drain);
+absl::Duration Agent::until_next_wake() const {
   // Nothing to beat for: sleep until somebody comes.
-  if (sessions_.empty())
-    when = waiting_.empty() ? clock_.now() + kLongestDrain : clock_.now() + kShortestDrain;
-  return when;
+  if (sessions_.empty()) return waiting_.empty() ? kLongestDrain : kShortestDrain;
+  absl::Time when = next_beat_;
+  for (const auto& session : sessions_) when = std::min(when, session->next_drain);
+  return std::min(when - steady_now(), next_cut_ - clock_.now());
 }
 
-void Agent::poll_until(absl::Time when) {
+void Agent::poll_for(absl::Duration time) {
   std::vector<pollfd> fds;
   fds.push_back({wake_.get(), POLLIN, 0});
   for (const UniqueFd& socket : listener_.sockets()) fds.push_back({socket.get(), POLLIN, 0});
@@ -102,8 +133,8 @@ void Agent::poll_until(absl::Time when) {
   for (const auto& session : sessions_) {
     if (session->pid_fd() >= 0) fds.push_back({session->pid_fd(), POLLIN, 0});
   }
-  const std::int64_t ms =
-      std::clamp<std::int64_t>(absl::ToInt64Milliseconds(when - clock_.now()) + 1, 0, 60'000);
+  replies_.add_to(&fds);
+  const std::int64_t ms = std::clamp<std::int64_t>(absl::ToInt64Milliseconds(time) + 1, 0, 60'000);
   if (poll(fds.data(), fds.size(), static_cast<int>(ms)) < 0) return;
   std::uint64_t ignored = 0;
   [[maybe_unused]] const ssize_t got = read(wake_.get(), &ignored, sizeof(ignored));
@@ -112,11 +143,11 @@ void Agent::poll_until(absl::Time when) {
 void Agent::accept_all() {
   for (const UniqueFd& socket : listener_.sockets()) {
     while (std::optional<Connection> connection = Listener::accept(socket.get())) {
-      waiting_.push_back({*std::move(connection), clock_.now() + kMessageWait});
+      waiting_.push_back({*std::move(connection), steady_now() + kMessageWait});
     }
   }
   for (std::size_t i = 0; i < waiting_.size();) {
-    bool done = clock_.now() > waiting_[i].until;
+    bool done = steady_now() > waiting_[i].until;
     if (!done) hear(waiting_[i], &done);
     if (!done) {
       ++i;
@@ -138,14 +169,17 @@ void Agent::hear(Waiting& waiting, bool* done) {
   StatusRequest request{};
   if (message->bytes.size() == sizeof(request)) {
     memcpy(&request, message->bytes.data(), sizeof(request));
-    if (request.magic == kStatusMagic) return answer_status(waiting.connection.fd.get());
+    if (request.magic == kStatusMagic) return answer_status(std::move(waiting.connection));
   }
   attach(*std::move(message), waiting.connection.peer);
 }
 
+bool Agent::is_trusted(const Peer& peer) const {
+  return settings_.open_to_others || peer.uid == geteuid() || peer.uid == 0;
+}
+
 bool Agent::may_join(const AttachRequest& request, const Peer& peer) const {
-  if (settings_.open_to_others || peer.uid == geteuid() || peer.uid == 0) return true;
-  return secrets_.contains(secret_of(request.message));
+  return is_trusted(peer) || secrets_.contains(secret_of(request.message));
 }
 
 void Agent::attach(RawMessage raw, const Peer& peer) {
@@ -189,7 +223,7 @@ void Agent::attach(RawMessage raw, const Peer& peer) {
 }
 
 void Agent::drain_due() {
-  const absl::Time now = clock_.now();
+  const absl::Time now = steady_now();
   for (std::size_t i = sessions_.size(); i-- > 0;) {
     Session& session = *sessions_[i];
     const bool ended = session.ended();
@@ -219,7 +253,8 @@ void Agent::cut_if_due(bool now) {
   const absl::Time time = clock_.now();
   // With nobody left there is no reason to wait for the window's end.
   const bool all_gone = sessions_.empty() && aggregator_.distinct_samples() != 0;
-  if (!now && !all_gone && time < next_cut_) return;
+  const bool set_back = next_cut_ - time > settings_.window * 2;  // the clock
+  if (!now && !all_gone && !set_back && time < next_cut_) return;
   for (auto& session : sessions_) {
     session->account();
     openers_[session->view().message().pid] = session->view().opener();
@@ -280,17 +315,16 @@ void Agent::apply_to(Session& session) {
   session.control(hz, cpu_on);
 }
 
-void Agent::answer_status(int fd) {
-  const std::string text = status_text(sessions_, exporter_, attached_, refused_);
-  for (std::size_t at = 0; at < text.size(); at += kMaxAttachBytes / 2) {
-    const std::size_t bytes = std::min<std::size_t>(text.size() - at, kMaxAttachBytes / 2);
-    if (send(fd, text.data() + at, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return;  // it didn't wait for us
-  }
+// The abstract socket has no permissions: what others run is told to nobody else.
+void Agent::answer_status(Connection connection) {
+  if (!is_trusted(connection.peer)) return;
+  replies_.add(std::move(connection.fd), status_text(sessions_, exporter_, attached_, refused_),
+               steady_now());
 }
 
 bool Agent::should_end() {
   if (!sessions_.empty() || !waiting_.empty()) return false;
-  return clock_.now() - last_busy_ > settings_.linger;
+  return steady_now() - last_busy_ > settings_.linger;
 }
 
 }  // namespace siprof::client

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "collector-client/agent/finisher.h"
+#include "collector-client/agent/replies.h"
 #include "collector-client/agent/session.h"
 #include "collector-client/attach/listener.h"
 #include "collector.pb.h"
@@ -27,8 +28,11 @@ struct AgentSettings {
   // Joining is open to whoever can reach the socket (its permissions decide); else to
   // the same user, root, and children of known processes that changed their user.
   bool open_to_others = false;
+  // At the end names are looked for this long; what has none by then goes by its file's.
+  absl::Duration finish_within = absl::InfiniteDuration();
   std::string run_id;
   SymbolizerOptions symbols;
+  const Clock* clock = &Clock::system();
 };
 
 class Agent {
@@ -52,20 +56,25 @@ class Agent {
     absl::Time until;
   };
 
+  bool is_stopping() const;
   void turn();
-  void poll_until(absl::Time when);
+  void poll_for(absl::Duration time);
   void accept_all();
   void hear(Waiting& waiting, bool* done);
   void attach(RawMessage message, const Peer& peer);
+  bool is_trusted(const Peer& peer) const;
   bool may_join(const AttachRequest& request, const Peer& peer) const;
-  void answer_status(int fd);
+  void answer_status(Connection connection);
+  absl::Time steady_now() const;
+  void close_doors();
+  void finish();
   void drain_due();
   void end_session(std::size_t index);
   void cut_if_due(bool now);
   void account_for_self();
   void apply_configuration();
   void apply_to(Session& session);
-  absl::Time next_wake() const;
+  absl::Duration until_next_wake() const;
   bool should_end();
 
   AgentSettings settings_;
@@ -77,10 +86,11 @@ class Agent {
   Aggregator aggregator_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<Waiting> waiting_;
+  Replies replies_;
   std::set<std::string> secrets_;  // of processes that attached, for their children
   Openers openers_;                // of the window
-  absl::Time next_cut_;
-  absl::Time next_beat_;
+  absl::Time next_cut_;            // by the wall clock, as the windows
+  absl::Time next_beat_;           // this and the next by steady_now()
   absl::Time last_busy_;
   std::uint64_t own_cpu_ns_ = 0;
   std::uint64_t attached_ = 0;

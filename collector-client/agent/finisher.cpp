@@ -30,6 +30,9 @@ class SymbolizedFrames : public FrameSource {
   std::vector<SourceFrame> frames(const CodeAddress& address, pid_t pid) override {
     return symbolizer_.frames(with_module(address, pid));
   }
+  bool has_name(const CodeAddress& address, pid_t pid) override {
+    return symbolizer_.has_name(with_module(address, pid));
+  }
   CodeAddress with_module(const CodeAddress& address, pid_t pid) {
     if (address.module != nullptr) return address;
     auto [at, is_new] = anonymous_.try_emplace(pid, nullptr);
@@ -88,9 +91,13 @@ void Finisher::submit(std::vector<Window> windows, Openers openers) {
   changed_.notify_all();
 }
 
-bool Finisher::wait(absl::Time deadline) {
+bool Finisher::wait(absl::Duration most) {
+  const auto is_finished = [this] { return jobs_.empty() && !busy_; };
   std::unique_lock lock(mutex_);
-  return changed_.wait_until(lock, absl::ToChronoTime(deadline), [this] { return jobs_.empty() && !busy_; });
+  if (most < absl::InfiniteDuration())
+    return changed_.wait_for(lock, absl::ToChronoNanoseconds(most), is_finished);
+  changed_.wait(lock, is_finished);
+  return true;
 }
 
 bool Finisher::idle() const {
@@ -124,10 +131,22 @@ void Finisher::finish(Job& job) {
   symbolizer_.trim();
 }
 
+// What finishing lost since the last profile. A dropped window's loss is in the next one.
+void Finisher::count_losses(Window& window) {
+  Counters now = symbolizer_.counters();
+  now["profiles_lost"] = lost_ + dropped_windows();
+  for (const auto& [name, value] : now) {
+    std::uint64_t& known = reported_[name];
+    if (value > known) window.counters[name] += value - known;
+    known = value;
+  }
+}
+
 void Finisher::finish_window(Window& window, const Openers& openers) {
   SymbolizedFrames names(symbolizer_, openers);
   const std::vector<CodeAddress> addresses = addresses_of(window, names);
   symbolizer_.prepare(addresses);
+  count_losses(window);
   BuildOptions options;
   options.period = period_of(window);
   options.is_own = is_own;
@@ -135,6 +154,7 @@ void Finisher::finish_window(Window& window, const Openers& openers) {
   for (const perftools::profiles::Profile& profile : build_profiles(window, names, options)) {
     absl::StatusOr<std::string> packed = pack_profile(profile);
     if (!packed.ok()) {
+      ++lost_;
       spdlog::error("a {} profile is lost: {}", kind, packed.status().ToString());
       continue;
     }

@@ -35,8 +35,10 @@ class Finisher {
   // Never waits. More than a few windows behind, the oldest are dropped and counted.
   void submit(std::vector<Window> windows, Openers openers);
 
-  // Until all that was submitted is with the exporter. False: not by the deadline.
-  bool wait(absl::Time deadline);
+  // Until all that was submitted is with the exporter. False: not within that time.
+  bool wait(absl::Duration most);
+  // From now on code whose name isn't known yet goes without; what is being asked is given up.
+  void hurry() { symbolizer_.give_up(); }
 
   // True while nothing is being finished: modules may be closed.
   bool idle() const;
@@ -50,8 +52,11 @@ class Finisher {
   void run();
   void finish(Job& job);
   void finish_window(Window& window, const Openers& openers);
+  void count_losses(Window& window);
 
-  Symbolizer symbolizer_;  // used on thread_ only
+  Symbolizer symbolizer_;   // used on thread_ only but for give_up(), as the next two
+  Counters reported_;       // losses that are in a profile already
+  std::uint64_t lost_ = 0;  // profiles that could not be packed
   Exporter& exporter_;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "collector-client/agent/libc_version.h"
 
@@ -48,7 +49,7 @@ const Module* main_module(const ModuleMap& map, const std::string& executable) {
 }  // namespace
 
 Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Workshop& workshop)
-    : next_drain(workshop.clock.now()),
+    : next_drain(absl::InfinitePast()),
       drain_every(absl::Milliseconds(50)),
       view_(std::move(view)),
       pool_(std::move(pool)),
@@ -82,8 +83,12 @@ void Session::find_identity(const std::string& run_id) {
   service_ = service != attributes.end() ? service->second : "";
 }
 
+absl::Time Session::steady_now() const {
+  return absl::UnixEpoch() + absl::Nanoseconds(workshop_.clock.monotonic_ns());
+}
+
 void Session::read_mappings() {
-  maps_read_at_ = workshop_.clock.now();
+  maps_read_at_ = steady_now();
   const std::string text = view_.read_maps();
   // Empty after exec and at the end: what was known is right for what was sampled.
   if (!text.empty()) {
@@ -93,13 +98,23 @@ void Session::read_mappings() {
   } else {
     return;
   }
+  update_mappings();
+}
+
+// Modules are shared by all processes; what can't be read is counted where it was met.
+void Session::update_mappings() {
+  const Counters before = workshop_.modules.failures();
   map_.update(maps_text_);
+  for (const auto& [name, count] : workshop_.modules.failures()) {
+    const auto known = before.find(name);
+    found_[name] += count - (known != before.end() ? known->second : 0);
+  }
 }
 
 void Session::take_over_mappings(const Session& before) {
   if (!map_.mappings().empty()) return;
   maps_text_ = before.maps_text_;
-  map_.update(maps_text_);
+  update_mappings();
 }
 
 std::uint64_t Session::drain(bool final) {
@@ -130,12 +145,15 @@ void Session::unwind(const RawSample& sample) {
   memcpy(captured.registers.data(), sample.record.registers, sizeof(sample.record.registers));
   captured.bytes = sample.stack;
   captured.stack_start = sample.record.stack_start;
+  const std::uint64_t before = workshop_.unwinder.modules_without_tables();
   workshop_.unwinder.unwind(captured, map_, stack_);
+  const std::uint64_t more = workshop_.unwinder.modules_without_tables() - before;
+  if (more != 0) found_["modules_without_tables"] += more;
 }
 
 void Session::add(const RawSample& sample) {
   ++samples_;
-  const absl::Time now = workshop_.clock.now();
+  const absl::Time now = steady_now();
   const bool known = map_.find(sample.record.registers[kRip]) != nullptr;
   if (!known && now - maps_read_at_ > kMapsPause) {
     if (view_.maps_are_live()) {
@@ -190,13 +208,14 @@ void Session::account() {
     out.count(series_, Kind::kCpu, "records_abandoned", drained.abandoned - drained_.abandoned);
   }
   drained_ = drained;
+  for (const auto& [name, count] : std::exchange(found_, {})) out.count(series_, Kind::kCpu, name, count);
   observe_cpu_time(/*now=*/true);
   out.state(series_, Kind::kCpu, "sampling_hz", hz_);
 }
 
 // Now and then also between windows: a process that has ended can't be asked any more.
 void Session::observe_cpu_time(bool now) {
-  const absl::Time time = workshop_.clock.now();
+  const absl::Time time = steady_now();
   if (!now && time - cpu_time_at_ < kCpuTimePause) return;
   cpu_time_at_ = time;
   const std::optional<std::uint64_t> cpu = view_.cpu_time_ns();

@@ -69,7 +69,7 @@ class Session {
   const DrainStatistics& statistics() const { return reader_.statistics(); }
   const std::vector<std::string>& warnings() const { return warnings_; }
 
-  absl::Time next_drain;       // the agent's schedule
+  absl::Time next_drain;       // the agent's schedule, by its steady clock
   absl::Duration drain_every;  // shorter when much comes
 
  private:
@@ -77,7 +77,9 @@ class Session {
 
   void find_identity(const std::string& run_id);
   void add(const RawSample& sample);
+  absl::Time steady_now() const;
   void read_mappings();
+  void update_mappings();
   void unwind(const RawSample& sample);
   const std::string& thread_name(std::uint32_t tid);
   void reclaim_dead_threads();
@@ -105,6 +107,7 @@ class Session {
       0;  // inherited, added or dropped for a full pool, as of the last account()
   SharedCounters counted_{};
   DrainStatistics drained_{};
+  Counters found_;  // by looking at this process's files; moved into the window by account()
   std::uint64_t cpu_time_ns_ = 0;
   absl::Time cpu_time_at_ = absl::InfinitePast();
 };

@@ -118,11 +118,13 @@ void Aggregator::state(const std::shared_ptr<const Series>& series, Kind kind, s
 }
 
 std::vector<Window> Aggregator::cut(absl::Time now) {
+  // A clock that was set back must not make a window of less than no time.
+  const absl::Duration duration = std::max(now - start_, absl::ZeroDuration());
   std::vector<Window> windows;
   windows.reserve(buckets_.size());
   for (auto& [key, bucket] : buckets_) {
     if (bucket.sums.empty() && bucket.counters.empty()) continue;
-    Window window{key.first, key.second, start_, now - start_, {}, std::move(bucket.counters)};
+    Window window{key.first, key.second, start_, duration, {}, std::move(bucket.counters)};
     window.counters.merge(bucket.levels);
     window.samples.reserve(bucket.sums.size());
     for (const auto& [sample, values] : bucket.sums) {

@@ -18,6 +18,8 @@ class FrameSource {
   // Innermost inlined call first; empty: no name is known. `pid` matters only
   // where the address has no module (code made at run time).
   virtual std::vector<SourceFrame> frames(const CodeAddress& address, pid_t pid) = 0;
+  // False: frames() gave a name in place of the function's, such as the file's.
+  virtual bool has_name(const CodeAddress&, pid_t) { return true; }
 };
 
 }  // namespace siprof::client

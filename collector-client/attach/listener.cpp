@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int kBacklog = 512;
 constexpr int kStatusWaitMs = 3000;
+constexpr int kSendWaitSeconds = 3;
 
 absl::StatusOr<socklen_t> fill_address(const std::string& address, sockaddr_un* out) {
   *out = {};
@@ -110,6 +112,10 @@ Listener::~Listener() {
   remove_path();
 }
 
+void Listener::refuse_newcomers() {
+  for (const UniqueFd& socket : sockets_) shutdown(socket.get(), SHUT_RD);
+}
+
 void Listener::remove_path() {
   struct stat now {};
   if (path_.empty() || stat(path_.c_str(), &now) != 0) return;
@@ -134,6 +140,8 @@ absl::StatusOr<UniqueFd> connect_to_agent(const std::string& address) {
   if (!bytes.ok()) return bytes.status();
   UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!fd) return system_error(errno, "cannot make a socket for", address);
+  const timeval patience{kSendWaitSeconds, 0};  // of connect too, where an agent accepts nobody
+  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   if (connect(fd.get(), reinterpret_cast<sockaddr*>(&where), *bytes) != 0) {
     return absl::UnavailableError(absl::StrCat("no agent listens at ", address, ": ", strerror(errno)));
   }
@@ -154,6 +162,9 @@ absl::StatusOr<std::string> ask_status(const std::string& address) {
     char part[kMaxAttachBytes];
     const ssize_t got = recv(fd->get(), part, sizeof(part), 0);
     if (got < 0) return system_error(errno, "cannot hear", address);
+    if (got == 0 && text.empty())
+      return absl::UnavailableError(absl::StrCat(
+          "the agent at ", address, " doesn't answer: it has too much to do, or is another user's"));
     if (got == 0) return text;
     text.append(part, static_cast<std::size_t>(got));
   }

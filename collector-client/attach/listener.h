@@ -42,6 +42,9 @@ class Listener {
   const std::vector<UniqueFd>& sockets() const { return sockets_; }
   const std::string& path() const { return path_; }
 
+  // Nobody can connect any more; those who have are still there to be accepted.
+  void refuse_newcomers();
+
   // The next connection that waits at `socket_fd`; nullopt: none.
   static std::optional<Connection> accept(int socket_fd);
 
@@ -53,10 +56,12 @@ class Listener {
   ino_t path_inode_ = 0;
 };
 
-// A connection to the agent at an address ("@name": abstract, else a path).
+// A connection to the agent at an address ("@name": abstract, else a path). Neither
+// connecting nor sending over it takes longer than some seconds, if the agent is stopped.
 absl::StatusOr<UniqueFd> connect_to_agent(const std::string& address);
 
-// Asks the agent there what it does. JSON text. Errors: UNAVAILABLE: nobody there.
+// Asks the agent there what it does. JSON text. Errors: UNAVAILABLE: nobody there, or it
+// doesn't answer us.
 absl::StatusOr<std::string> ask_status(const std::string& address);
 
 }  // namespace siprof::client

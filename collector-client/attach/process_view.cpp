@@ -27,6 +27,12 @@ namespace {
 constexpr std::size_t kMostMapsBytes = 64u << 20;
 constexpr std::size_t kMostProcBytes = 1u << 20;
 
+// Of stat(5), counted from behind the name.
+constexpr std::size_t kStatState = 0;
+constexpr std::size_t kStatUserTicks = 11;
+constexpr std::size_t kStatSystemTicks = 12;
+constexpr std::size_t kStatThreads = 17;
+
 // Opens below a process's root, so that its absolute links don't lead out of it.
 class RootedOpener : public FileOpener {
  public:
@@ -78,9 +84,16 @@ bool is_on(const UniqueFd& fd, std::initializer_list<long> file_systems) {
          file_systems.end();
 }
 
+// Anything else would never tell of an end. A pidfd of another namespace gives other errors.
+bool is_pid_fd(const UniqueFd& fd) {
+  constexpr long kPidfdSendSignal = 424;  // since Linux 5.1, pidfd_open since 5.3
+  return fd && (syscall(kPidfdSendSignal, fd.get(), 0, nullptr, 0) == 0 || errno != EBADF);
+}
+
 // A process may hand over anything. Elsewhere than in /proc a read could wait for ever
 // (FIFO, eventfd), and with it all other processes; the copy of its mappings is a memfd.
 AttachRequest without_strangers(AttachRequest request) {
+  if (!is_pid_fd(request.pid)) request.pid.reset();
   if (!is_on(request.proc, {PROC_SUPER_MAGIC})) request.proc.reset();
   if (!is_on(request.maps, {PROC_SUPER_MAGIC, TMPFS_MAGIC})) request.maps.reset();
   return request;
@@ -102,8 +115,21 @@ bool ProcessView::is_alive() const {
     pollfd ended{request_.pid.get(), POLLIN, 0};
     return poll(&ended, 1, 0) == 0;
   }
-  // The directory of a process that was reaped can't be looked into.
-  return request_.proc && faccessat(request_.proc.get(), "stat", F_OK, 0) == 0;
+  // The directory of a process that was reaped can't be looked into. One that ended and isn't
+  // reaped can: it is a zombie, as is a main thread that left the others running.
+  const std::vector<std::string> fields = stat_fields();
+  if (fields.size() <= kStatThreads) return false;
+  const std::string& state = fields[kStatState];
+  return (state != "Z" && state != "X") || fields[kStatThreads] != "1";
+}
+
+// Of stat(5) what comes after the name in parentheses; empty: not to be seen.
+std::vector<std::string> ProcessView::stat_fields() const {
+  const std::string text = read_proc("stat", 4096);
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos || text.size() < name_end + 2) return {};
+  const std::vector<std::string_view> fields = split(std::string_view(text).substr(name_end + 2), ' ');
+  return {fields.begin(), fields.end()};
 }
 
 std::string ProcessView::read_proc(const std::string& file, std::size_t most) const {
@@ -123,14 +149,10 @@ std::string ProcessView::thread_name(std::uint32_t tid) const {
 }
 
 std::optional<std::uint64_t> ProcessView::cpu_time_ns() const {
-  // Field 14 and 15 of stat(5), after the name in parentheses, in clock ticks.
-  const std::string text = read_proc("stat", 4096);
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  const std::vector<std::string_view> fields = split(std::string_view(text).substr(name_end + 2), ' ');
-  if (fields.size() < 13) return std::nullopt;
-  const std::uint64_t ticks = strtoull(std::string(fields[11]).c_str(), nullptr, 10) +
-                              strtoull(std::string(fields[12]).c_str(), nullptr, 10);
+  const std::vector<std::string> fields = stat_fields();
+  if (fields.size() <= kStatSystemTicks) return std::nullopt;
+  const std::uint64_t ticks = strtoull(fields[kStatUserTicks].c_str(), nullptr, 10) +
+                              strtoull(fields[kStatSystemTicks].c_str(), nullptr, 10);
   static const auto ticks_per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
   return ticks * (1'000'000'000 / ticks_per_second);
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "collector-client/attach/attach_request.h"
@@ -49,6 +50,7 @@ class ProcessView {
 
  private:
   std::string read_proc(const std::string& file, std::size_t most) const;
+  std::vector<std::string> stat_fields() const;
 
   AttachRequest request_;
   std::shared_ptr<FileOpener> opener_;

@@ -28,6 +28,7 @@ namespace {
 
 constexpr absl::Duration kLinger = absl::Seconds(3);
 constexpr absl::Duration kFlushWait = absl::Seconds(10);
+constexpr absl::Duration kNameWait = absl::Seconds(15);
 constexpr unsigned kEndAtLatestSeconds = 20;
 
 // What isn't one of the options: how it was started.
@@ -69,12 +70,8 @@ bool take_arguments(const std::vector<std::string>& arguments, AgentArguments* o
 
 // The app's limits and priorities are not the agent's.
 void become_a_good_neighbour() {
-  for (const auto resource :
-       {RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_FSIZE, RLIMIT_CPU}) {
-    rlimit limit{};
-    if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == limit.rlim_max) continue;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(resource, &limit);
+  for (const auto resource : {RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_FSIZE, RLIMIT_CPU}) {
+    raise_soft_limit(resource);
   }
   const sched_param normal{};
   sched_setscheduler(0, SCHED_OTHER, &normal);
@@ -105,6 +102,16 @@ void handle_signals() {
   signal(SIGHUP, SIG_IGN);
 }
 
+// Whatever the process that started us had made of the signal.
+void end_at_latest_in(unsigned seconds) {
+  signal(SIGALRM, SIG_DFL);
+  sigset_t alarm_only;
+  sigemptyset(&alarm_only);
+  sigaddset(&alarm_only, SIGALRM);
+  pthread_sigmask(SIG_UNBLOCK, &alarm_only, nullptr);
+  alarm(seconds);
+}
+
 // Another agent was faster: the process goes to it. Status of this one.
 int hand_over(const AgentArguments& arguments, const std::string& path, const RawMessage& message) {
   if (message.bytes.empty()) return 0;
@@ -127,7 +134,10 @@ struct Setup {
 AgentSettings settings_of(const Setup& setup) {
   AgentSettings settings;
   settings.window = setup.options.window;
-  if (setup.arguments.spawned) settings.linger = kLinger;
+  if (setup.arguments.spawned) {
+    settings.linger = kLinger;
+    settings.finish_within = kNameWait;
+  }
   settings.open_to_others = !setup.arguments.spawned;
   settings.run_id = new_run_id();
   settings.symbols.cache_folder = setup.state + "/symbols";
@@ -164,7 +174,7 @@ int serve(const Setup& setup, Listener listener, RawMessage first) {
   made.run(std::move(first));
   // Nobody watches a spawned agent: whatever a library may wait for, it ends. What isn't
   // delivered is in the spool.
-  if (setup.arguments.spawned) alarm(kEndAtLatestSeconds);
+  if (setup.arguments.spawned) end_at_latest_in(kEndAtLatestSeconds);
   const absl::Status flushed = (*exporter)->flush(absl::Now() + kFlushWait);
   if (!flushed.ok())
     spdlog::warn("not everything was delivered, the rest stays in {}: {}", setup.options.spool,
@@ -204,6 +214,7 @@ int run_agent(int argc, char** argv) {
   setup.options = std::move(line->options);
   setup.state = state_folder(setup.environment);
   umask(077);
+  raise_soft_limit(RLIMIT_NOFILE);  // some for each process
   if (setup.arguments.spawned) become_a_good_neighbour();
   const absl::Status state = prepare_state_folder(setup.state);
   const absl::Status log = open_log(setup.options.log, state.ok() ? log_file(setup) : "");

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -32,6 +33,14 @@ int execute(const std::vector<std::string>& command, const Environment& environm
   const int error = errno;
   std::fprintf(stderr, "siprof %s: cannot execute %s: %s\n", who, argv[0], strerror(error));
   return error == ENOENT ? 127 : 126;
+}
+
+void raise_soft_limit(int resource) {
+  const auto which = static_cast<__rlimit_resource_t>(resource);
+  rlimit limit{};
+  if (getrlimit(which, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(which, &limit);
 }
 
 std::string new_run_id() {

@@ -21,4 +21,7 @@ int execute(const std::vector<std::string>& command, const Environment& environm
 // 32 hex digits nobody else has.
 std::string new_run_id();
 
+// As far as the hard limit allows; where it can't be raised things go on with what there is.
+void raise_soft_limit(int resource);
+
 }  // namespace siprof::client

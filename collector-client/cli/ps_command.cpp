@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `siprof ps`: asks every agent of this user that can be found what it profiles.
+// `siprof ps`: asks every agent of this user that can be found what it profiles. The user's
+// processes are what is asked for, so another XDG_STATE_HOME or collector hides none.
 #include <dirent.h>
 #include <unistd.h>
 
@@ -37,17 +38,35 @@ std::set<std::string> find_agents(const Options& options, const std::string& sta
   return addresses;
 }
 
-void print_process(const nlohmann::json& process, const nlohmann::json& agent) {
-  const nlohmann::json& counters = process["counters"];
+void print_process(const nlohmann::json& process, int agent_pid) {
+  const nlohmann::json& counters = process.at("counters");
   std::uint64_t lost = 0;
   for (const auto& [name, value] : counters.items()) {
     if (name.starts_with("lost_")) lost += value.get<std::uint64_t>();
   }
-  std::printf("%8d %8d %5u %10llu %8llu %8llu  %-24s %s\n", process["pid"].get<int>(),
-              agent["agent_pid"].get<int>(), process["hz"].get<unsigned>(),
-              process["samples"].get<unsigned long long>(), static_cast<unsigned long long>(lost),
-              counters["stack_cut"].get<unsigned long long>(), process["service"].get<std::string>().c_str(),
-              process["executable"].get<std::string>().c_str());
+  std::printf("%8d %8d %5u %10llu %8llu %8llu  %-24s %s\n", process.at("pid").get<int>(), agent_pid,
+              process.at("hz").get<unsigned>(), process.at("samples").get<unsigned long long>(),
+              static_cast<unsigned long long>(lost), counters.at("stack_cut").get<unsigned long long>(),
+              process.at("service").get<std::string>().c_str(),
+              process.at("executable").get<std::string>().c_str());
+}
+
+// What the agent there has to say, unless it was asked before: it has two addresses.
+// Errors: an answer that isn't whole or makes no sense; of an address found, not given, a
+// socket that was left behind is none.
+absl::Status print_agent(const std::string& address, bool given, std::set<int>* asked) {
+  const absl::StatusOr<std::string> text = ask_status(address);
+  if (!text.ok()) return given ? text.status() : absl::OkStatus();
+  try {
+    const nlohmann::json agent = nlohmann::json::parse(*text);
+    const int pid = agent.at("agent_pid").get<int>();
+    if (!asked->insert(pid).second) return absl::OkStatus();
+    for (const nlohmann::json& process : agent.at("processes")) print_process(process, pid);
+  } catch (const nlohmann::json::exception&) {
+    return absl::DataLossError("the agent at " + address + " gave no whole answer (" +
+                               std::to_string(text->size()) + " bytes): ask again");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -61,26 +80,23 @@ int run_ps(int argc, char** argv) {
     return 2;
   }
   if (line->help) {
-    std::printf("usage: siprof ps [--agent-socket PATH]\n\nProcesses now profiled, with their counters.\n");
+    std::puts(
+        "usage: siprof ps [--agent-socket PATH]\n\nProcesses now profiled, with their counters, of all "
+        "agents "
+        "of this user,\nwhatever their state folder and collector are; or of the one at PATH.");
     return 0;
   }
-  std::set<int> asked;  // an agent has two addresses
+  std::set<int> asked;
+  int status = 0;
   std::printf("%8s %8s %5s %10s %8s %8s  %-24s %s\n", "PID", "AGENT", "HZ", "SAMPLES", "LOST", "CUT",
               "SERVICE", "EXECUTABLE");
   for (const std::string& address : find_agents(line->options, state_folder(environment))) {
-    const absl::StatusOr<std::string> text = ask_status(address);
-    if (!text.ok()) {
-      if (!line->options.agent_socket.empty()) {
-        std::fprintf(stderr, "siprof ps: %s\n", std::string(text.status().message()).c_str());
-        return 1;
-      }
-      continue;  // a socket left behind
-    }
-    const nlohmann::json agent = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-    if (agent.is_discarded() || !asked.insert(agent.value("agent_pid", 0)).second) continue;
-    for (const nlohmann::json& process : agent["processes"]) print_process(process, agent);
+    const absl::Status asking = print_agent(address, !line->options.agent_socket.empty(), &asked);
+    if (asking.ok()) continue;
+    std::fprintf(stderr, "siprof ps: %s\n", std::string(asking.message()).c_str());
+    status = 1;
   }
-  return 0;
+  return status;
 }
 
 }  // namespace siprof::client

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,6 +152,7 @@ int record(const Recording& recording, const RunFolder& run) {
   if (child < 0) return fail(std::string("cannot fork: ") + strerror(errno));
   g_command.store(child, std::memory_order_relaxed);
   handle_signals();
+  raise_soft_limit(RLIMIT_NOFILE);  // ours alone: CMD has its own by now
 
   AgentSettings settings;
   settings.window = recording.options.window;

@@ -95,6 +95,8 @@ class RecordExporter : public Exporter {
     return writer.take();
   }
 
+  // What the run's profiles are made of. No runtime metrics are taken yet: null, where an empty
+  // list would say that the program had none.
   std::string metrics() const {
     nlohmann::json kinds = nlohmann::json::object();
     for (const auto& [kind, merged] : kinds_) {
@@ -104,7 +106,7 @@ class RecordExporter : public Exporter {
                                 {"start", absl::ToDoubleSeconds(started_ - absl::UnixEpoch())},
                                 {"end", absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch())},
                                 {"kinds", kinds},
-                                {"metrics", nlohmann::json::array()}};
+                                {"metrics", nullptr}};
     return absl::StrCat(all.dump(2), "\n");
   }
 

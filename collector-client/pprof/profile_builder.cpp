@@ -52,7 +52,7 @@ class Names {
       frame.system_name = presentable(frame.system_name);
       frame.file = presentable(frame.file);
     }
-    if (!entry.own && entry.frames.empty()) ++unnamed_;
+    if (!entry.own && (entry.frames.empty() || !source_.has_name(place.code, pid))) ++unnamed_;
     return entry;
   }
 

@@ -79,11 +79,18 @@ class Search {
     return absl::OkStatus();
   }
 
+  // Counted; false. What isn't ELF has nothing to tell.
+  static bool turned_down(const FileDescription& candidate, DebugFiles& files) {
+    const bool mismatched = candidate.has_dwarf;
+    ++(mismatched ? files.mismatched : files.unusable);
+    return false;
+  }
+
   absl::Status find_debug(const FileDescription& own, DebugFiles& files, FileDescription& found) {
     const bool by_crc = own.build_id.empty();
     return find(candidates(own), by_crc, [&](const FileDescription& candidate, UniqueFd& file) {
       const bool same = by_crc ? candidate.crc == own.debug_link_crc : candidate.build_id == own.build_id;
-      if (!same || !candidate.has_dwarf) return false;
+      if (!same || !candidate.has_dwarf) return turned_down(candidate, files);
       found = candidate;
       files.debug = std::move(file);
       return true;
@@ -100,7 +107,7 @@ class Search {
     }
     paths.push_back(absl::StrCat(folder_of(module_.path), "/", debug.alternate_link));
     return find(paths, /*want_crc=*/false, [&](const FileDescription& candidate, UniqueFd& file) {
-      if (candidate.build_id != debug.alternate_build_id) return false;
+      if (candidate.build_id != debug.alternate_build_id) return turned_down(candidate, files);
       files.alternate = std::move(file);
       return true;
     });

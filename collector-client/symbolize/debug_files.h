@@ -4,6 +4,7 @@
 // (.gnu_debugaltlink). In the profiled process's root first, then in the agent's own.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,9 @@ struct DebugFiles {
   UniqueFd debug;
   UniqueFd alternate;
   bool has_dwarf = false;  // in the file itself or its debug file
+  // Files that were there and not taken: of another build; no ELF file or without what it was opened for.
+  std::uint32_t mismatched = 0;
+  std::uint32_t unusable = 0;
 };
 
 // A companion is taken only if its build-id (else its checksum) is the one the file names.

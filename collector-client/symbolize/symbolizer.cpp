@@ -97,12 +97,14 @@ const Symbolizer::Frames& Symbolizer::frames(const CodeAddress& address) {
 }
 
 void Symbolizer::remember(const Module& module, std::uint64_t address, Frames frames) {
-  ++resolved_;
-  if (frames.empty()) {
-    ++unsymbolized_;
-    frames = nameless(module);
-  }
-  names_[{&module, address}] = {std::move(frames), window_};
+  const bool named = !frames.empty();
+  if (!named) frames = nameless(module);
+  names_[{&module, address}] = {std::move(frames), window_, named};
+}
+
+bool Symbolizer::has_name(const CodeAddress& address) const {
+  const auto found = names_.find(address);
+  return found != names_.end() && found->second.named;
 }
 
 void Symbolizer::resolve(const Module& module, std::vector<std::uint64_t> addresses) {
@@ -122,6 +124,7 @@ void Symbolizer::resolve(const Module& module, std::vector<std::uint64_t> addres
 
 void Symbolizer::resolve_jit(const Module& module, const std::vector<std::uint64_t>& addresses) {
   jit_->refresh(&module);
+  resolved_ += addresses.size();
   for (const std::uint64_t address : addresses) {
     const std::string name(jit_->find(&module, address));
     Frames frames;
@@ -133,6 +136,7 @@ void Symbolizer::resolve_jit(const Module& module, const std::vector<std::uint64
 // With debug information, after a failure without it, after another one not at all.
 void Symbolizer::resolve_in_worker(const Module& module, ModuleState& state,
                                    const std::vector<std::uint64_t>& addresses) {
+  resolved_ += addresses.size();
   while (module.image != nullptr && !state.worker_fails) {
     if (ask_worker(module, state, addresses)) return;
     (state.worker_fails_with_dwarf ? state.worker_fails : state.worker_fails_with_dwarf) = true;
@@ -147,6 +151,8 @@ bool Symbolizer::ask_worker(const Module& module, ModuleState& state,
     absl::StatusOr<DebugFiles> files = find_debug_files(module, *worker_);
     if (!files.ok()) return false;
     state.files = *std::move(files);
+    debug_files_mismatched_ += state.files.mismatched;
+    debug_files_unusable_ += state.files.unusable;
     state.looked_for_debug_files = true;
   }
   WorkerRequest request;
@@ -187,6 +193,10 @@ void Symbolizer::write_to_disk(ModuleState& state, std::size_t at_least) {
   if (!disk_->store(state.disk_key, entries).ok() || !disk_->trim().ok()) ++disk_failures_;
 }
 
+void Symbolizer::give_up() {
+  worker_->give_up();
+}
+
 void Symbolizer::trim() {
   worker_->stop();
   // JIT code moves, and its module may go: its names are looked up again in every window.
@@ -205,9 +215,11 @@ void Symbolizer::trim() {
 
 std::map<std::string, std::uint64_t> Symbolizer::counters() const {
   return {{"symbolizer_addresses", resolved_},
-          {"symbolizer_unsymbolized", unsymbolized_},
           {"symbolizer_worker_starts", worker_->starts()},
           {"symbolizer_worker_failures", worker_->failures()},
+          {"symbolizer_worker_timeouts", worker_->timeouts()},
+          {"symbolizer_debug_files_mismatched", debug_files_mismatched_},
+          {"symbolizer_debug_files_unusable", debug_files_unusable_},
           {"symbolizer_cache_failures", disk_failures_ + (disk_ != nullptr ? disk_->damaged_files() : 0)}};
 }
 

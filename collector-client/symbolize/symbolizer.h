@@ -55,6 +55,12 @@ class Symbolizer {
   // The names; resolves at once what prepare() was not told about. Valid until the next trim().
   const Frames& frames(const CodeAddress& address);
 
+  // False: the names at this address are its file's, in place of a function's.
+  bool has_name(const CodeAddress& address) const;
+
+  // No worker is asked any more, and one that is asked just now is given up. Any thread.
+  void give_up();
+
   // Ends the worker, writes new names to disk, forgets names that were not asked for since the
   // last call while there are more than kMaxNames. Between windows.
   void trim();
@@ -69,6 +75,7 @@ class Symbolizer {
   struct Known {
     Frames frames;
     std::uint64_t last_used = 0;
+    bool named = true;
   };
 
   void resolve(const Module& module, std::vector<std::uint64_t> addresses);
@@ -88,7 +95,8 @@ class Symbolizer {
   absl::flat_hash_map<const Module*, std::unique_ptr<ModuleState>> states_;
   std::uint64_t window_ = 1;
   std::uint64_t resolved_ = 0;
-  std::uint64_t unsymbolized_ = 0;
+  std::uint64_t debug_files_mismatched_ = 0;
+  std::uint64_t debug_files_unusable_ = 0;
   std::uint64_t disk_failures_ = 0;
 };
 

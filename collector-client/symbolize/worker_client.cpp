@@ -69,13 +69,24 @@ absl::Status WorkerClient::start() {
     pid_ = 0;
     return absl::ErrnoToStatus(error, absl::StrCat("cannot start ", options_.program));
   }
-  socket_ = std::move(ours);
+  set_socket(std::move(ours));
   ++starts_;
   return absl::OkStatus();
 }
 
+void WorkerClient::set_socket(UniqueFd socket) {
+  const std::lock_guard lock(socket_mutex_);
+  socket_ = std::move(socket);
+}
+
+void WorkerClient::give_up() {
+  gave_up_.store(true, std::memory_order_relaxed);  // the lock orders it against a start
+  const std::lock_guard lock(socket_mutex_);
+  if (socket_) shutdown(socket_.get(), SHUT_RDWR);
+}
+
 void WorkerClient::stop() {
-  socket_ = UniqueFd();
+  set_socket(UniqueFd());
   if (pid_ == 0) return;
   kill(pid_, SIGKILL);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
@@ -85,6 +96,7 @@ void WorkerClient::stop() {
 
 absl::Status WorkerClient::failed(absl::Status why) {
   ++failures_;
+  timeouts_ += absl::IsDeadlineExceeded(why);
   stop();
   return why;
 }
@@ -94,6 +106,7 @@ absl::StatusOr<std::string> WorkerClient::ask(const std::string& request, const 
     const absl::Status started = start();
     if (!started.ok()) return failed(started);
   }
+  if (gave_up_.load(std::memory_order_relaxed)) return failed(absl::CancelledError("no time for names"));
   const absl::Time deadline = absl::Now() + options_.timeout;
   const absl::Status sent = send_message(socket_.get(), request, files, deadline);
   if (!sent.ok()) return failed(sent);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's side of the symbol worker: starts it when it is needed, asks it, ends it when it
-// takes too long. One thread.
+// takes too long. One thread, but for give_up().
 #pragma once
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -36,20 +38,28 @@ class WorkerClient {
   // Ends the worker; nothing is lost but what it has open.
   void stop();
 
+  // Any thread: a request under way and all later ones fail at once.
+  void give_up();
+
   pid_t pid() const { return pid_; }  // 0: none runs
   std::uint64_t starts() const { return starts_; }
-  std::uint64_t failures() const { return failures_; }
+  std::uint64_t failures() const { return failures_; }  // died, took too long, couldn't start, …
+  std::uint64_t timeouts() const { return timeouts_; }  // of the failures: ended by us
 
  private:
   absl::Status start();
   absl::StatusOr<std::string> ask(const std::string& request, const std::vector<int>& files);
   absl::Status failed(absl::Status why);
+  void set_socket(UniqueFd socket);
 
   Options options_;
+  std::mutex socket_mutex_;  // for give_up(); the owner's thread reads without
   UniqueFd socket_;
+  std::atomic<bool> gave_up_{false};
   pid_t pid_ = 0;
   std::uint64_t starts_ = 0;
   std::uint64_t failures_ = 0;
+  std::uint64_t timeouts_ = 0;
 };
 
 }  // namespace siprof::client

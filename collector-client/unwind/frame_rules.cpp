@@ -167,6 +167,7 @@ FrameRule FrameRulesCache::compute(const CodeAddress& address) {
   std::unique_ptr<Tables>& tables = tables_[address.module];
   if (tables == nullptr || tables->image != address.module->image) {
     tables = std::make_unique<Tables>(address.module->image);
+    modules_without_tables_ += tables->eh_frame == nullptr && tables->debug_frame == nullptr;
   }
   for (Dwarf_CFI* cfi : {tables->eh_frame, tables->debug_frame}) {
     Dwarf_Frame* frame = nullptr;

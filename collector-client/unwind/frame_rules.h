@@ -39,6 +39,9 @@ class FrameRulesCache {
   // The rule at an address of the module's file; computed once. Stays valid until the next call.
   const FrameRule& find(const CodeAddress& address);
 
+  // Files that had neither .eh_frame nor .debug_frame, or whose could not be read.
+  std::uint64_t modules_without_tables() const { return modules_without_tables_; }
+
   // Lets go of the tables of images that the module cache has closed.
   void trim();
 
@@ -48,6 +51,7 @@ class FrameRulesCache {
 
   absl::flat_hash_map<CodeAddress, FrameRule> rules_;
   absl::flat_hash_map<const Module*, std::unique_ptr<Tables>> tables_;
+  std::uint64_t modules_without_tables_ = 0;
 };
 
 }  // namespace siprof::client

@@ -6,7 +6,6 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "absl/strings/str_cat.h"
 
@@ -16,13 +15,12 @@ namespace {
 constexpr auto kOverlayfs = 0x794c7630;
 constexpr auto kBtrfs = 0x9123683E;
 
-absl::Status check_identity(int fd, const struct stat& status, const ModuleCache::File& file) {
-  if (status.st_ino == file.inode && status.st_dev == file.device) return absl::OkStatus();
+bool is_same_file(int fd, const struct stat& status, const ModuleCache::File& file) {
+  if (status.st_ino == file.inode && status.st_dev == file.device) return true;
   struct statfs system;
   const bool other_device_allowed =
       fstatfs(fd, &system) == 0 && (system.f_type == kOverlayfs || system.f_type == kBtrfs);
-  if (status.st_ino == file.inode && other_device_allowed) return absl::OkStatus();
-  return absl::FailedPreconditionError("replaced or deleted since it was mapped");
+  return status.st_ino == file.inode && other_device_allowed;
 }
 
 std::string file_identity(const struct stat& status) {
@@ -55,26 +53,24 @@ ModuleCache::Entry& ModuleCache::entry_for(const std::string& key, const std::st
 }
 
 const Module* ModuleCache::acquire(const File& file, const std::shared_ptr<FileOpener>& opener) {
-  absl::StatusOr<const Module*> module = with_file(file, opener);
-  return module.ok() ? *module : without_file(file, module.status());
+  const Module* module = with_file(file, opener);
+  return module != nullptr ? module : without_file(file);
 }
 
-absl::StatusOr<const Module*> ModuleCache::with_file(const File& file,
-                                                     const std::shared_ptr<FileOpener>& opener) {
+const Module* ModuleCache::with_file(const File& file, const std::shared_ptr<FileOpener>& opener) {
   absl::StatusOr<int> opened = opener->open(file.path, file.device, file.inode);
-  if (!opened.ok()) return opened.status();
+  if (!opened.ok()) return failed("modules_unopened");
   UniqueFd fd(*opened);
   struct stat status;
-  if (fstat(fd.get(), &status) != 0) return absl::ErrnoToStatus(errno, "fstat");
-  const absl::Status same = check_identity(fd.get(), status, file);
-  if (!same.ok()) return same;
+  if (fstat(fd.get(), &status) != 0) return failed("modules_unopened");
+  if (!is_same_file(fd.get(), status, file)) return failed("modules_replaced");
   const std::string identity = file_identity(status);
   const auto known = identity_to_key_.find(identity);
   if (known != identity_to_key_.end() && entries_[known->second]->module.image != nullptr) {
     return &entry_for(known->second, file.path).module;
   }
   auto image = ElfImage::open(std::move(fd), opener);
-  if (!image.ok()) return image.status();
+  if (!image.ok()) return failed("modules_unreadable");
   const std::string key = (*image)->build_id().empty()
                               ? absl::StrCat("file:", identity)
                               : absl::StrCat("build:", (*image)->build_id(), ":", status.st_uid);
@@ -88,8 +84,12 @@ absl::StatusOr<const Module*> ModuleCache::with_file(const File& file,
   return &entry.module;
 }
 
-const Module* ModuleCache::without_file(const File& file, const absl::Status& why) {
-  ++failures_[std::string(why.message())];
+const Module* ModuleCache::failed(const char* counter) {
+  ++failures_[counter];
+  return nullptr;
+}
+
+const Module* ModuleCache::without_file(const File& file) {
   const std::string key = absl::StrCat("unread:", file.device, ":", file.inode, ":", file.path);
   return &entry_for(key, file.path).module;
 }

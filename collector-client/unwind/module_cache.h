@@ -10,8 +10,6 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "collector-client/base/module.h"
 #include "collector-client/symbolize/elf_image.h"
 #include "collector-client/symbolize/file_opener.h"
@@ -45,7 +43,8 @@ class ModuleCache {
   // their addresses is under way. Module objects stay: their addresses remain unique.
   void trim();
 
-  // Reason -> how often a file could not be used.
+  // Mappings whose file could not be used since the start, by the names of the profile's counters:
+  // modules_unopened, modules_replaced (another file is at its path), modules_unreadable (not ELF).
   const std::map<std::string, std::uint64_t>& failures() const { return failures_; }
   std::size_t open_images() const;
 
@@ -57,8 +56,10 @@ class ModuleCache {
   };
 
   Entry& entry_for(const std::string& key, const std::string& path);
-  const Module* without_file(const File& file, const absl::Status& why);
-  absl::StatusOr<const Module*> with_file(const File& file, const std::shared_ptr<FileOpener>& opener);
+  const Module* without_file(const File& file);
+  // Null when it can't be used, which is counted.
+  const Module* with_file(const File& file, const std::shared_ptr<FileOpener>& opener);
+  const Module* failed(const char* counter);
 
   std::size_t max_idle_images_;
   std::uint64_t clock_ = 0;

@@ -43,6 +43,9 @@ class Unwinder {
   // At least the leaf comes out, even for garbage.
   void unwind(const CapturedStack& captured, const ModuleMap& map, UnwoundStack& stack);
 
+  // Since the start; see FrameRulesCache.
+  std::uint64_t modules_without_tables() const { return rules_.modules_without_tables(); }
+
   // After ModuleCache::trim().
   void trim() { rules_.trim(); }
 

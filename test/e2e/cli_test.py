@@ -105,6 +105,25 @@ class CommandsTest(WorldTest):
             lost = sum(p.counters.get("lost_unattached", 0) for p in relay.seen() if p.service == f"app-{i}")
             self.assertLessEqual(lost, 8)
 
+    def test_what_could_not_be_named_is_in_the_counters(self):
+        """A program whose file is gone before its first sample."""
+        relay = Relay(self.world, self.collector.grpc_port)
+        copy = shutil.copy(self.world.load, self.world.folder / "gone")
+        app = self.world.run_app(relay.url, "sh", "-c", f"exec 9<{copy}; rm {copy}; exec /proc/self/fd/9 3", service="gone")
+        app.end()
+        whole = self.world.run_app(relay.url, self.world.load, 2, service="whole")
+        whole.end()
+        self.world.agents_gone()
+
+        def total(service: str, name: str) -> int:
+            return sum(p.counters.get(name, 0) for p in relay.seen() if p.service == service)
+
+        self.assertGreaterEqual(total("gone", "modules_unopened"), 1)
+        self.assertGreaterEqual(total("gone", "unsymbolized"), 1)
+        self.assertGreaterEqual(sum(total(s, "symbolizer_worker_starts") for s in ("gone", "whole")), 1)
+        for name in ("modules_unopened", "modules_replaced", "modules_unreadable", "symbolizer_worker_failures"):
+            self.assertEqual(total("whole", name), 0, name)
+
     def test_short_jobs_arrive(self):
         jobs = [self.world.run_app(self.collector.url, self.world.victims / "burn", 60, service="job") for _ in range(20)]
         cpu = 0

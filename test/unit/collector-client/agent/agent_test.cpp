@@ -42,6 +42,32 @@ TEST_CASE("what a process wrote comes out with its totals, and the agent ends af
   CHECK(counted == 700);
 }
 
+// The worker of these tests can't name anything.
+TEST_CASE("what finishing could not do is in the profiles' counters, each once") {
+  const AgentPlace place;
+  FakeProcess process(place.path());
+  AgentSettings settings = quick_settings();
+  settings.window = absl::Milliseconds(200);
+  RunningAgent running(place, settings);
+  REQUIRE(process.attach());
+  for (std::int64_t round = 1; round <= 3; ++round) {
+    REQUIRE(process.write(5));
+    REQUIRE(comes_true([&] { return running.exporter.total(0) == round * 5; }));
+  }
+  process.exit();
+  running.wait();
+  std::uint64_t failures = 0;
+  for (const FinishedProfile& profile : running.exporter.profiles()) {
+    const auto failed = profile.counters.find("symbolizer_worker_failures");
+    if (failed != profile.counters.end()) failures += failed->second;
+    if (!unpack_profile(profile.pprof_gzip)->sample().empty())
+      CHECK(profile.counters.at("unsymbolized") >= 1);
+    CHECK_FALSE(profile.counters.contains("profiles_lost"));
+  }
+  // With debug information and without; after these two the file is left alone.
+  CHECK(failures == 2);
+}
+
 TEST_CASE("stopping the agent loses nothing of a process that lives on") {
   const AgentPlace place;
   FakeProcess process(place.path());

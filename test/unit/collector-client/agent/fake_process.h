@@ -37,6 +37,7 @@ class FakeProcess {
   struct Options {
     uid_t uid = geteuid();
     std::uint8_t secret = 1;  // each of its bytes; 0: the process has none
+    bool with_pid_fd = true;  // false: as before Linux 5.3
   };
 
   explicit FakeProcess(std::string socket_path, Options options)
@@ -78,6 +79,12 @@ class FakeProcess {
   void exit() {
     order('x', 0);
     reap();
+  }
+  // Ended, and reaped by ~FakeProcess only.
+  void become_zombie() {
+    kill(pid_, SIGKILL);
+    siginfo_t ended{};
+    waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOWAIT);
   }
   void kill_now() {
     if (pid_ > 0) kill(pid_, SIGKILL);
@@ -142,7 +149,7 @@ class FakeProcess {
     std::vector<UniqueFd> fds;
     fds.push_back(make_memory());
     for (const auto& [bit, fd] : opened) {
-      if (fd < 0) continue;
+      if (fd < 0 || (bit == kPidFd && !options_.with_pid_fd)) continue;
       bits |= bit;
       fds.emplace_back(fd);
     }

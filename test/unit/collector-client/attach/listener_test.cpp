@@ -158,5 +158,35 @@ TEST_CASE("a status request is answered in as many parts as it takes") {
   CHECK(absl::IsUnavailable(ask_status(path + ".nobody").status()));
 }
 
+TEST_CASE("after the doors are closed those inside are served, and the place is free for another") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/agent.sock";
+  auto listener = Listener::open(unique_name(), path, 0600);
+  REQUIRE(listener.ok());
+  const auto inside = connect_to_agent(path);
+  REQUIRE(inside.ok());
+  listener->refuse_newcomers();
+  CHECK_FALSE(connect_to_agent(path).ok());
+  int accepted = 0;
+  for (const UniqueFd& socket : listener->sockets()) accepted += Listener::accept(socket.get()).has_value();
+  CHECK(accepted == 1);
+  *listener = Listener();
+  CHECK(Listener::open("", path, 0600).ok());
+}
+
+// A stopped one, say. What waits for it must not wait for ever.
+TEST_CASE("an agent that accepts nobody holds up whoever connects for some seconds at most") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/agent.sock";
+  const auto listener = Listener::open("", path, 0600);
+  REQUIRE(listener.ok());
+  REQUIRE(listen(listener->sockets()[0].get(), 0) == 0);  // a backlog that is full with one
+  const auto first = connect_to_agent(path);
+  REQUIRE(first.ok());
+  const absl::Time start = absl::Now();
+  CHECK_FALSE(connect_to_agent(path).ok());
+  CHECK(absl::Now() - start < absl::Seconds(8));
+}
+
 }  // namespace
 }  // namespace siprof::client

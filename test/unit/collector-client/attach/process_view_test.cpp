@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +15,7 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <iterator>
 
 #include "test/unit/collector-client/attach/attach_message.h"
 #include "test/unit/collector-client/export/temporary_folder.h"
@@ -85,6 +88,55 @@ TEST_CASE("the end of a process is seen, with its pidfd and without") {
   CHECK(with_pidfd.read_maps().empty());
   CHECK(with_pidfd.thread_name(static_cast<std::uint32_t>(child)).empty());
   CHECK_FALSE(with_pidfd.cpu_time_ns());
+}
+
+// Its directory in /proc is there until it is reaped.
+TEST_CASE("a process that isn't reaped has ended, one whose main thread has left lives on") {
+  const bool with_pid_fd = GENERATE(true, false);
+  const auto view_of = [&](pid_t pid) {
+    AttachRequest request = request_for(pid);
+    if (!with_pid_fd) request.pid.reset();
+    return ProcessView(std::move(request));
+  };
+  const auto is_zombie = [](pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    return text.find(") Z ") != std::string::npos;
+  };
+  const pid_t headless = fork();
+  if (headless == 0) {
+    pthread_t thread;
+    pthread_create(
+        &thread, nullptr,
+        [](void*) -> void* {
+          for (;;) pause();
+        },
+        nullptr);
+    syscall(SYS_exit, 0);
+  }
+  const pid_t dead = sleeping_child();
+  const ProcessView of_headless = view_of(headless);
+  const ProcessView of_dead = view_of(dead);
+  kill(dead, SIGKILL);
+  for (int i = 0; i < 1000 && !(is_zombie(headless) && is_zombie(dead)); ++i) usleep(10'000);
+  REQUIRE((is_zombie(headless) && is_zombie(dead)));
+  CHECK(of_headless.is_alive());
+  CHECK_FALSE(of_dead.is_alive());
+  end(dead);
+  end(headless);
+  CHECK_FALSE(of_headless.is_alive());
+}
+
+// It would never become readable: the agent would wait for that process's end for ever.
+TEST_CASE("what is no pidfd isn't asked for a process's end") {
+  const pid_t child = sleeping_child();
+  AttachRequest request = request_for(child);
+  request.pid.reset(eventfd(0, EFD_CLOEXEC));
+  const ProcessView view(std::move(request));
+  CHECK(view.pid_fd() == -1);
+  CHECK(view.is_alive());
+  end(child);
+  CHECK_FALSE(view.is_alive());
 }
 
 TEST_CASE("two views are the same process by more than its number") {

@@ -3,7 +3,10 @@
 #include "collector-client/cli/doctor.h"
 
 #include <elf.h>
+#include <errno.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -114,6 +117,37 @@ TEST_CASE("missing, not executable, privileged and switched-off commands say so"
   DoctorFacts no_shim = usual();
   no_shim.shim = absl::NotFoundError("libsiprof.so is missing");
   CHECK(says(examine("env", no_shim), "libsiprof.so is missing"));
+}
+
+namespace {
+
+// As setcap(8) writes it: CAP_NET_RAW, permitted and effective. False: it may not be written here.
+bool give_capability(const std::string& path) {
+  vfs_cap_data data{};
+  data.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE;
+  data.data[0].permitted = 1u << CAP_NET_RAW;
+  return ::setxattr(path.c_str(), "security.capability", &data, XATTR_CAPS_SZ_2, 0) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("a program with file capabilities says so, but to root") {
+  const Folder folder;
+  const std::string program = folder.file("capable", elf(kGlibc));
+  CHECK(examine(program, usual()).obstacles.empty());
+  if (!give_capability(program)) {
+    WARN("not checked: giving a file capabilities needs root and a file system that keeps them: "
+         << std::strerror(errno));
+    return;
+  }
+  CHECK(says(examine(program, usual()), "file capabilities"));
+  DoctorFacts root = usual();
+  root.user_id = root.group_id = 0;
+  CHECK(examine(program, root).obstacles.empty());
+  // Its own bits don't count for a script: the interpreter's do.
+  const std::string script = folder.file("capable.sh", "#!/bin/sh\n");
+  REQUIRE(give_capability(script));
+  CHECK(examine(script, usual()).obstacles.empty());
 }
 
 }  // namespace siprof::client

@@ -91,6 +91,11 @@ TEST_CASE("record writes one merged file per kind, replaces old ones and adds me
   const auto metrics = nlohmann::json::parse(*read_file(folder.path() + "/metrics.json", 1 << 20));
   CHECK(metrics["kinds"]["cpu"]["counters"]["taken"] == 2);
   CHECK(metrics["kinds"]["cpu"]["profiles"] == 2);
+  CHECK(metrics["kinds"]["heap"]["profiles"] == 0);
+  CHECK(metrics["siprof"] == SIPROF_VERSION);
+  CHECK(metrics["start"].get<double>() <= metrics["end"].get<double>());
+  REQUIRE(metrics.contains("metrics"));
+  CHECK(metrics["metrics"].is_null());  // not taken, which isn't the same as none
   CHECK((*exporter)->counters().at("export_dropped") == 1);
 }
 

@@ -71,6 +71,62 @@ TEST_CASE("A stripped file finds its debug file by build-id in the process's roo
   CHECK(symbolizer.frames({&module, address_in_c_name(module)}).back().line > 0);
 }
 
+std::string build_id_file(const std::string& root, const std::string& id) {
+  return root + "/usr/lib/debug/.build-id/" + id.substr(0, 2) + "/" + id.substr(2) + ".debug";
+}
+
+TEST_CASE("A debug file that dwz has taken apart names all that the whole one names") {
+  if (!std::filesystem::exists(fixture("names_dwz.debug"))) {
+    WARN("not checked: dwz isn't installed");
+    return;
+  }
+  const testing::TemporaryFolder root;
+  const std::string common_id = testing::open_image(fixture("names_common.debug"))->build_id();
+  const Module module = module_of(fixture("names_stripped.so"), "/app/names_stripped.so",
+                                  std::make_shared<testing::FolderOpener>(root.path()));
+  const Module whole = module_of(fixture("libnames_full.so"), "/app/libnames_full.so");
+  testing::write_all(build_id_file(root.path(), module.build_id),
+                     testing::read_all(fixture("names_dwz.debug")));
+  const std::string common = GENERATE(as<std::string>{}, "by build-id", "beside the file");
+  testing::write_all(common == "by build-id" ? build_id_file(root.path(), common_id)
+                                             : root.path() + "/app/names_common.debug",
+                     testing::read_all(fixture("names_common.debug")));
+  Symbolizer split(options());
+  Symbolizer expected(options());
+  const std::uint64_t start = address_in_c_name(module) - 64;
+  std::size_t inlined = 0;
+  for (std::uint64_t at = start; at < start + 640; ++at) {
+    const auto& names = split.frames({&module, at});
+    const auto& others = expected.frames({&whole, at});
+    if (others[0].name.starts_with("[")) continue;  // between functions
+    INFO(common << ", " << std::hex << at);
+    REQUIRE(names.size() == others.size());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      CHECK(names[i].line == others[i].line);
+      if (i + 1 < names.size())
+        CHECK(names[i].name == others[i].name);  // the last one's is a symbol's in `others`
+      CHECK(names[i].file == others[i].file);
+    }
+    inlined += names.size() > 1;
+  }
+  CHECK(inlined > 20);
+}
+
+TEST_CASE("Without the file that dwz shares symbols and lines are named still") {
+  if (!std::filesystem::exists(fixture("names_dwz.debug"))) {
+    WARN("not checked: dwz isn't installed");
+    return;
+  }
+  const testing::TemporaryFolder root;
+  const Module module = module_of(fixture("names_stripped.so"), "/app/names_stripped.so",
+                                  std::make_shared<testing::FolderOpener>(root.path()));
+  testing::write_all(build_id_file(root.path(), module.build_id),
+                     testing::read_all(fixture("names_dwz.debug")));
+  Symbolizer symbolizer(options());
+  CHECK(symbolizer.frames({&module, address_in_c_name(module)}).back().name == "c_name");
+  CHECK(symbolizer.counters()["symbolizer_worker_failures"] == 0);
+}
+
 TEST_CASE("A debug link is followed beside the file and in .debug, if its checksum is right") {
   for (const std::string folder : {"/app/", "/app/.debug/", "/usr/lib/debug/app/"}) {
     const testing::TemporaryFolder root;
@@ -82,12 +138,20 @@ TEST_CASE("A debug link is followed beside the file and in .debug, if its checks
     CHECK(Symbolizer(options()).frames(address).back().line > 0);
     debug.back() = static_cast<char>(debug.back() ^ 1);
     testing::write_all(root.path() + folder + "names_linked.debug", debug);
-    CHECK(Symbolizer(options()).frames(address).back().line == 0);
-    CHECK(Symbolizer(options()).frames(address).back().name == "c_name");
+    Symbolizer other(options());
+    CHECK(other.frames(address).back().line == 0);
+    CHECK(other.frames(address).back().name == "c_name");
+    CHECK(other.counters()["symbolizer_debug_files_mismatched"] == 1);
+    CHECK(other.counters()["symbolizer_debug_files_unusable"] == 0);
+    testing::write_all(root.path() + folder + "names_linked.debug", "no ELF file");
+    Symbolizer none(options());
+    CHECK(none.frames(address).back().line == 0);
+    CHECK(none.counters()["symbolizer_debug_files_mismatched"] == 0);
+    CHECK(none.counters()["symbolizer_debug_files_unusable"] == 1);
   }
 }
 
-TEST_CASE("Code without a symbol goes by its file's name and is counted") {
+TEST_CASE("Code without a symbol goes by its file's name and says that this is no name") {
   Symbolizer symbolizer(options());
   const Module module = module_of(fixture("names_stripped.so"), "/app/libx.so.1");
   Module unreadable;
@@ -98,7 +162,13 @@ TEST_CASE("Code without a symbol goes by its file's name and is counted") {
   CHECK(symbolizer.frames({&unreadable, 0x10}).at(0).name == "[liby.so]");
   CHECK(symbolizer.frames({&vdso, 0x10}).at(0).name == "[vdso]");
   CHECK(symbolizer.frames({nullptr, 0x10}).at(0).name == "[unknown]");
-  CHECK(symbolizer.counters()["symbolizer_unsymbolized"] == 3);
+  for (const Module* nameless : std::vector<const Module*>{&module, &unreadable, &vdso, nullptr}) {
+    CHECK_FALSE(symbolizer.has_name({nameless, 0x10}));
+  }
+  const Module named = module_of(fixture("libnames_full.so"), "/app/libnames_full.so");
+  const CodeAddress address{&named, address_in_c_name(named)};
+  symbolizer.frames(address);
+  CHECK(symbolizer.has_name(address));
 }
 
 TEST_CASE("A worker that cannot run or dies costs names, nothing else, and is counted") {
@@ -109,6 +179,7 @@ TEST_CASE("A worker that cannot run or dies costs names, nothing else, and is co
     Symbolizer symbolizer(broken);
     CHECK(symbolizer.frames({&module, address_in_c_name(module)}).at(0).name == "[libnames_full.so]");
     CHECK(symbolizer.counters()["symbolizer_worker_failures"] == 2);
+    CHECK(symbolizer.counters()["symbolizer_worker_timeouts"] == 0);
   }
 }
 
@@ -129,6 +200,7 @@ TEST_CASE("A worker that takes too long is ended, and symbol tables name what it
   CHECK(frames.back().name == "c_name");
   CHECK(frames.back().line == 0);
   CHECK(symbolizer.counters()["symbolizer_worker_failures"] == 1);
+  CHECK(symbolizer.counters()["symbolizer_worker_timeouts"] == 1);
 }
 
 TEST_CASE("Names survive on disk and need no worker the next time") {

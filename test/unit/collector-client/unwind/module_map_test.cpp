@@ -9,6 +9,8 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <random>
 
 #include "test/unit/collector-client/unwind/self_capture.h"
@@ -158,9 +160,27 @@ TEST_CASE("A file that was replaced or deleted since it was mapped is never read
     REQUIRE(map.find(file.start())->module != nullptr);
     CHECK(map.find(file.start())->module->image == nullptr);
     CHECK(map.find(file.start())->module->path == file.path());
-    CHECK(cache.failures().size() == 1);
+    const std::map<std::string, std::uint64_t> expected = {
+        {replaced ? "modules_replaced" : "modules_unopened", 1}};
+    CHECK(cache.failures() == expected);
     fs::remove(other);
   }
+}
+
+// Their names are a profile's counters, so there is a handful of them, whatever the files are called.
+TEST_CASE("A mapped file that is no program is counted once for each process that maps it") {
+  const std::string name = (fs::temp_directory_path() / ("siprof-text-" + std::to_string(getpid()))).string();
+  std::ofstream(name) << std::string(5000, 'x');
+  ModuleCache cache;
+  for (std::uint64_t processes = 1; processes <= 3; ++processes) {
+    const MappedFile file(name);
+    ModuleMap map(cache, kOpener);
+    map.update(testing::own_maps());
+    map.update(testing::own_maps());
+    CHECK(cache.failures().at("modules_unreadable") == processes);
+  }
+  CHECK(cache.failures().size() == 1);
+  fs::remove(name);
 }
 
 TEST_CASE("Images are closed only when no process uses them") {
