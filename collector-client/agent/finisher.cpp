@@ -13,6 +13,9 @@ namespace siprof::client {
 namespace {
 
 constexpr std::size_t kMostJobs = 8;
+// Of the exporter's counters those by which profiles were lost after they were finished.
+constexpr const char* kExportLosses[] = {"export_dropped", "spool_dropped_full", "spool_corrupt",
+                                         "spool_rejected", "spool_oversized",    "spool_disk_errors"};
 
 bool is_own(const CodeAddress& address) {
   return address.module != nullptr && address.module->path.ends_with("/libsiprof.so");
@@ -135,6 +138,10 @@ void Finisher::finish(Job& job) {
 void Finisher::count_losses(Window& window) {
   Counters now = symbolizer_.counters();
   now["profiles_lost"] = lost_ + dropped_windows();
+  const Counters exported = exporter_.counters();
+  for (const char* name : kExportLosses) {
+    if (const auto found = exported.find(name); found != exported.end()) now.insert(*found);
+  }
   for (const auto& [name, value] : now) {
     std::uint64_t& known = reported_[name];
     if (value > known) window.counters[name] += value - known;

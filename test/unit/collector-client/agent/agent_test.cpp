@@ -57,15 +57,20 @@ TEST_CASE("what finishing could not do is in the profiles' counters, each once")
   process.exit();
   running.wait();
   std::uint64_t failures = 0;
+  std::uint64_t dropped = 0;
   for (const FinishedProfile& profile : running.exporter.profiles()) {
     const auto failed = profile.counters.find("symbolizer_worker_failures");
     if (failed != profile.counters.end()) failures += failed->second;
+    const auto full = profile.counters.find("spool_dropped_full");
+    if (full != profile.counters.end()) dropped += full->second;
+    CHECK_FALSE(profile.counters.contains("sent"));
     if (!unpack_profile(profile.pprof_gzip)->sample().empty())
       CHECK(profile.counters.at("unsymbolized") >= 1);
     CHECK_FALSE(profile.counters.contains("profiles_lost"));
   }
   // With debug information and without; after these two the file is left alone.
   CHECK(failures == 2);
+  CHECK(dropped == 3);
 }
 
 TEST_CASE("stopping the agent loses nothing of a process that lives on") {

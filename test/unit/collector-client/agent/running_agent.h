@@ -27,7 +27,9 @@ class FakeExporter : public Exporter {
     profiles_.push_back(std::move(profile));
   }
   absl::Status flush(absl::Time) override { return absl::OkStatus(); }
-  std::map<std::string, std::uint64_t> counters() const override { return {{"sent", 7}}; }
+  std::map<std::string, std::uint64_t> counters() const override {
+    return {{"sent", 7}, {"spool_dropped_full", 3}};
+  }
 
   std::vector<FinishedProfile> profiles() const {
     const std::lock_guard lock(mutex_);
