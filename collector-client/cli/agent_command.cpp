@@ -134,10 +134,8 @@ struct Setup {
 AgentSettings settings_of(const Setup& setup) {
   AgentSettings settings;
   settings.window = setup.options.window;
-  if (setup.arguments.spawned) {
-    settings.linger = kLinger;
-    settings.finish_within = kNameWait;
-  }
+  if (setup.arguments.spawned) settings.linger = kLinger;
+  settings.finish_within = kNameWait;
   settings.open_to_others = !setup.arguments.spawned;
   settings.run_id = new_run_id();
   settings.symbols.cache_folder = setup.state + "/symbols";

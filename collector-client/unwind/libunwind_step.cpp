@@ -93,12 +93,28 @@ bool describe_table(const StepInput& input, unw_dyn_info_t& table) {
   return true;
 }
 
+// What libunwind has read of the entry's CIE, as far as this field; the same from 1.0 to 1.8.
+struct CieInfo {
+  unw_word_t instructions[4];
+  unw_word_t code_alignment;
+  unw_word_t data_alignment;
+  unw_word_t return_column;
+};
+
+// libunwind indexes its table of 17 registers by the column without a check. Rules come here with
+// rip's only (frame_rules.cpp), yet in a hostile file the two may find different entries.
+void make_column_safe(const unw_proc_info_t& info) {
+  if (info.format != UNW_INFO_FORMAT_TABLE || info.unwind_info == nullptr) return;
+  static_cast<CieInfo*>(info.unwind_info)->return_column = kRip;
+}
+
 int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t* info, int need_unwind_info,
                    void* argument) {
   unw_dyn_info_t table = {};
   // Not -UNW_ENOINFO: that would make libunwind guess, and the unwinder guesses better.
   if (!describe_table(static_cast<Context*>(argument)->input, table) || ip == UINT64_MAX) return -UNW_EINVAL;
   const int result = _Ux86_64_dwarf_search_unwind_table(space, ip, &table, info, need_unwind_info, argument);
+  if (result >= 0 && need_unwind_info != 0) make_column_safe(*info);
   return result < 0 ? -UNW_EINVAL : result;
 }
 

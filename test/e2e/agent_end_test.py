@@ -96,6 +96,14 @@ class AgentEndTest(WorldTest):
         # 10 s longer: so long it tries to deliver.
         self.world.agents_gone(self.kSeconds + 10)
 
+    def test_when_the_collector_is_stopped_in_the_middle_of_a_stream(self):
+        job = self.start(self.world.victims / "burn", 5000)
+        wait_for("a stored profile", self.collector.services, 20)
+        self.collector.process.send_signal(signal.SIGSTOP)
+        job.wait(timeout=60)
+        self.world.agents_gone(self.kSeconds + 10)
+        self.collector.process.send_signal(signal.SIGCONT)
+
 
 if __name__ == "__main__":
     main()

@@ -3,16 +3,13 @@
 #include "collector-client/unwind/unwinder.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <random>
-#include <span>
 #include <thread>
 
 #include "collector-client/unwind/guess_step.h"
@@ -24,21 +21,6 @@ namespace siprof::client {
 namespace {
 
 using testing::OwnedStack;
-
-// A program of a header alone.
-Module without_tables() {
-  Elf64_Ehdr header{};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
-  header.e_ident[EI_DATA] = ELFDATA2LSB;
-  header.e_ident[EI_VERSION] = EV_CURRENT;
-  header.e_version = EV_CURRENT;
-  header.e_machine = EM_X86_64;
-  header.e_ehsize = sizeof header;
-  Module module;
-  module.image = *ElfImage::copy(std::as_bytes(std::span(&header, 1)));
-  return module;
-}
 
 struct Fixture {
   ModuleCache cache;
@@ -280,21 +262,6 @@ TEST_CASE("A frame pointer that points at itself ends the walk") {
   fixture.unwind(owned);
   CHECK(fixture.stack.end == StackEnd::kBroken);
   CHECK(fixture.stack.frames.size() < 3);
-}
-
-TEST_CASE("A file without unwind tables is counted once, however often it is asked") {
-  Fixture fixture;
-  fixture.unwind(capture(chain_without_frame_pointers));
-  CHECK(fixture.unwinder.modules_without_tables() == 0);
-  FrameRulesCache rules;
-  const Module bare = without_tables();
-  const Module another = without_tables();
-  for (std::uint64_t address = 0; address < 5; ++address) {
-    CHECK(rules.find({&bare, address}).kind == FrameRule::Kind::kNone);
-  }
-  CHECK(rules.modules_without_tables() == 1);
-  rules.find({&another, 0});
-  CHECK(rules.modules_without_tables() == 2);
 }
 
 }  // namespace siprof::client
