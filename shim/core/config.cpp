@@ -59,8 +59,11 @@ std::uint64_t fnv1a(std::uint64_t hash, const char* s) {
   return (hash ^ 0xff) * 0x100000001b3;
 }
 
+// An empty variable counts as not set.
 void keep_if(char*& value, char* entry, const char* name) {
-  if (value == nullptr && starts_with(entry, name)) value = entry + length(name);
+  if (value != nullptr || !starts_with(entry, name)) return;
+  char* const text = entry + length(name);
+  if (*text != '\0') value = text;
 }
 
 void note_obeyed(char* entry, Obeyed& obeyed) {
@@ -113,14 +116,38 @@ std::uint32_t number_or(const char* text, std::uint32_t low, std::uint32_t high,
   return value < low || value > high ? otherwise : value;
 }
 
+bool is_separator(char c) {
+  return c == ',' || c == ' ' || c == '\t';
+}
+
 bool list_has(const char* list, const char* word) {
   const std::size_t bytes = length(word);
   for (const char* at = list; *at != '\0';) {
-    if (starts_with(at, word) && (at[bytes] == '\0' || at[bytes] == ',')) return true;
-    while (*at != '\0' && *at++ != ',') {
-    }
+    while (is_separator(*at)) ++at;
+    if (starts_with(at, word) && (at[bytes] == '\0' || is_separator(at[bytes]))) return true;
+    while (*at != '\0' && !is_separator(*at)) ++at;
   }
   return false;
+}
+
+// In any case of letters.
+bool is_word(const char* text, const char* word) {
+  while (*word != '\0' && (*text | 0x20) == (*word | 0x20)) ++text, ++word;
+  return *text == *word;
+}
+
+// The values of a switch: docs/configuration.md.
+bool is_on(const char* text) {
+  return text != nullptr &&
+         (is_word(text, "1") || is_word(text, "true") || is_word(text, "on") || is_word(text, "yes"));
+}
+// OpenTelemetry knows no other value.
+bool is_otel_true(const char* text) {
+  return text != nullptr && is_word(text, "true");
+}
+bool is_off(const char* text) {
+  return text != nullptr &&
+         (is_word(text, "0") || is_word(text, "false") || is_word(text, "off") || is_word(text, "no"));
 }
 
 // With SIPROF_FOLLOW=0 this process is profiled and what it execs is not: the
@@ -128,17 +155,13 @@ bool list_has(const char* list, const char* word) {
 // app's environment.
 bool follow_stops_here(char* follow) {
   if (follow == nullptr) return false;
-  if (equal(follow, "0")) {
+  if (is_off(follow)) {
     g_config.follow_children = false;
-    *follow = '-';
+    follow[0] = '-';
+    follow[1] = '\0';
     return false;
   }
   return equal(follow, "-");
-}
-
-bool is_disabled(const Obeyed& obeyed) {
-  return (obeyed.disabled != nullptr && equal(obeyed.disabled, "1")) ||
-         (obeyed.sdk_disabled != nullptr && equal(obeyed.sdk_disabled, "true"));
 }
 
 }  // namespace
@@ -147,7 +170,8 @@ const char* captured(const char* name) {
   const std::size_t bytes = length(name);
   const char* end = g_config.environment + g_config.environment_bytes;
   for (const char* at = g_config.environment; at < end; at += length(at) + 1) {
-    if (starts_with(at, name) && at[bytes] == '=') return at + bytes + 1;
+    if (!starts_with(at, name) || at[bytes] != '=') continue;
+    return at[bytes + 1] != '\0' ? at + bytes + 1 : nullptr;  // empty counts as not set
   }
   return nullptr;
 }
@@ -156,7 +180,7 @@ void read_config(int argc, char** argv, char** envp) {
   g_config.follow_children = true;
   g_config.user_id = static_cast<std::uint32_t>(getauxval(AT_EUID));
   const Obeyed obeyed = take_environment(envp);
-  if (is_disabled(obeyed) || follow_stops_here(obeyed.follow)) return;
+  if (is_on(obeyed.disabled) || is_otel_true(obeyed.sdk_disabled) || follow_stops_here(obeyed.follow)) return;
   // A set-user-id program's environment is not ours to trust.
   if (getauxval(AT_SECURE) != 0) return;
 

@@ -65,16 +65,24 @@ TEST_CASE("kinds are words of a list, not parts of words") {
                                                              {",,cpu,", true},
                                                              {"cpux", false},
                                                              {"xcpu,heap", false},
-                                                             {"", false},
+                                                             {"heap, cpu", true},
+                                                             {" cpu ", true},
+                                                             {"", true},  // as if not set
                                                              {"heap", false}}));
   INFO(list);
   Started started({"SIPROF_KINDS=" + list});
   CHECK((g_config.kinds == kKindCpu) == on);
 }
 
-TEST_CASE("either switch turns everything off, and only its exact value") {
+TEST_CASE("either switch turns everything off, by its own values only") {
   const auto [entry, on] = GENERATE(table<std::string, bool>({{"SIPROF_DISABLED=1", false},
+                                                              {"SIPROF_DISABLED=true", false},
+                                                              {"SIPROF_DISABLED=On", false},
+                                                              {"SIPROF_DISABLED=yes", false},
+                                                              {"SIPROF_DISABLED=yess", true},
+                                                              {"SIPROF_DISABLED=ye", true},
                                                               {"SIPROF_DISABLED=0", true},
+                                                              {"OTEL_SDK_DISABLED=TRUE", false},
                                                               {"SIPROF_DISABLED=", true},
                                                               {"OTEL_SDK_DISABLED=true", false},
                                                               {"OTEL_SDK_DISABLED=1", true},
@@ -91,6 +99,21 @@ TEST_CASE("SIPROF_FOLLOW=0 profiles this process and tells its children not to")
   CHECK(parent.entry(1) == "SIPROF_FOLLOW=-");
   Started child({parent.entry(0), parent.entry(1)});
   CHECK_FALSE(g_config.enabled);
+}
+
+TEST_CASE("SIPROF_FOLLOW=false is the same, in place") {
+  Started parent({"SIPROF_FOLLOW=false"});
+  CHECK_FALSE(g_config.follow_children);
+  CHECK(std::string(parent.entry(0).c_str()) == "SIPROF_FOLLOW=-");
+}
+
+TEST_CASE("an empty variable counts as not set") {
+  Started started({"SIPROF_AGENT_SOCKET=", "SIPROF_HZ=", "XDG_STATE_HOME="});
+  CHECK(g_config.enabled);
+  CHECK_FALSE(g_config.explicit_socket);
+  CHECK(g_config.hz == 100);
+  CHECK(captured("SIPROF_AGENT_SOCKET") == nullptr);
+  CHECK(captured("XDG_STATE_HOME") == nullptr);
 }
 
 TEST_CASE("only what the agent needs is taken from the environment") {
