@@ -4,6 +4,7 @@
 // for the first tick, which a short program never sees.
 #include <pthread.h>
 
+#include "shim/base/elf_lookup.h"
 #include "shim/core/attach.h"
 #include "shim/core/config.h"
 #include "shim/core/process.h"
@@ -26,7 +27,9 @@ void after_fork_in_child() {
   g_process.next_attach_ns.store(0, std::memory_order_relaxed);
   for (auto& cell : g_process.early) cell.store(0, std::memory_order_relaxed);
   reset_signal_lock();
+  g_process.pid = sys::thread_id();
   ThreadState& thread = this_thread();
+  meet_unknown_thread(thread, g_process.pid);
   thread.busy = false;
   thread.timer_slot = 0;
   thread.control_generation = 0;
@@ -35,16 +38,19 @@ void after_fork_in_child() {
     return;
   }
   if (g_process.off.load(std::memory_order_relaxed) != 0) return;
-  meet_unknown_thread(thread, sys::thread_id());
   arm_this_thread();
 }
 
 __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   read_config(argc, argv, envp);
   if (!g_config.enabled || g_config.kinds == 0) return;
+  // A program with a loader and without libraries (Go's -buildmode=pie) brings its own runtime:
+  // signals, threads and thread storage are its, and none of its calls come by here.
+  if (!program_needs_libraries()) return;
   g_hz.store(g_config.hz, std::memory_order_relaxed);
   note_clock_resolution();
   meet_main_thread(argv);
+  g_process.pid = this_thread().tid;
   if (!start_signal(on_tick)) return;
   arm_this_thread();
   pthread_atfork(attach_before_fork, nullptr, after_fork_in_child);

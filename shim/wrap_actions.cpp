@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Wrappers of everything that sets a signal's action. For a signal that is or was ours
-// the shim answers; for others only the handler's mask is changed, and reported unchanged.
+// Wrappers of everything that sets a signal's action. For a signal that may be ours the
+// shim answers; for others only the handler's mask is changed, and reported unchanged.
 #include <errno.h>
+#include <sys/auxv.h>
 
+#include "shim/core/exec_view.h"
+#include "shim/core/handler_masks.h"
+#include "shim/core/process.h"
 #include "shim/core/signal.h"
+#include "shim/core/thread.h"
 #include "shim/real.h"
 
 namespace siprof::shim {
@@ -14,7 +19,6 @@ sys::SignalSet& word(sigset_t& set) {
 }
 
 KernelAction to_kernel(const struct sigaction& app) {
-  constexpr unsigned long kRestorerFlag = 0x04000000;
   KernelAction out{};
   out.handler = reinterpret_cast<void*>(app.sa_handler);
   // libc adds the flag for its restorer, and the app reads it back.
@@ -31,10 +35,12 @@ void from_kernel(const KernelAction& in, struct sigaction& app) {
   word(app.sa_mask) = in.mask;
 }
 
-int taken(int signal, const struct sigaction* set, struct sigaction* old) {
+using Answer = long (*)(int, const KernelAction*, KernelAction*);
+
+int answer_by(Answer answer, int signal, const struct sigaction* set, struct sigaction* old) {
   KernelAction before{};
   const KernelAction after = set != nullptr ? to_kernel(*set) : KernelAction{};
-  const long result = taken_sigaction(signal, set != nullptr ? &after : nullptr, &before);
+  const long result = answer(signal, set != nullptr ? &after : nullptr, old != nullptr ? &before : nullptr);
   if (result < 0) {
     errno = static_cast<int>(-result);
     return -1;
@@ -44,12 +50,16 @@ int taken(int signal, const struct sigaction* set, struct sigaction* old) {
 }
 
 bool on_alternate_stack(const struct sigaction& action) {
-  return (action.sa_flags & SA_ONSTACK) != 0 && action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+  return (action.sa_flags & SA_ONSTACK) != 0 && is_function(reinterpret_cast<void*>(action.sa_handler));
 }
 
 int change(int signal, const struct sigaction* set, struct sigaction* old) {
-  if (is_taken(signal)) return taken(signal, set, old);
-  if (signal < 1 || signal > 64) return real::sigaction(signal, set, old);  // libc's error
+  if (signal < 1 || signal > 64 || current_signal() == 0) return real::sigaction(signal, set, old);
+  if (set != nullptr && !is_own_process()) {
+    follow_into_vfork(this_thread());
+    return answer_by(vforked_sigaction, signal, set, old);
+  }
+  if (is_candidate(signal)) return answer_by(candidate_sigaction, signal, set, old);
   struct sigaction kernel {};
   // Read before the change: it's the mask that was in force.
   struct sigaction before {};
@@ -62,6 +72,14 @@ int change(int signal, const struct sigaction* set, struct sigaction* old) {
   const int result = real::sigaction(signal, set != nullptr ? &kernel : nullptr, old);
   if (result == 0 && old != nullptr) word(old->sa_mask) = app_mask_before;
   return result;
+}
+
+// Ticks, the frame of a signal and a margin; the kernel kills where a frame doesn't fit.
+std::size_t least_alternate_stack() {
+  constexpr unsigned long kAtMinSignalStack = 51;  // AT_MINSIGSTKSZ, since Linux 5.14
+  constexpr std::size_t kHandlerBytes = 1024;      // measured: less than 700
+  const unsigned long frame = getauxval(kAtMinSignalStack);
+  return (frame != 0 ? frame : 2048) + kHandlerBytes;
 }
 
 // Which signals siginterrupt(3) has set; signal(3) keeps to it.
@@ -152,4 +170,12 @@ int siprof_siginterrupt(int signal, int interrupt) {
     action.sa_flags |= SA_RESTART;
   }
   return change(signal, &action, nullptr);
+}
+
+int siprof_sigaltstack(const stack_t* set, stack_t* old) {
+  // Before the stack is in use: a tick may come the moment it is.
+  const bool small =
+      set != nullptr && (set->ss_flags & SS_DISABLE) == 0 && set->ss_size < least_alternate_stack();
+  if (small && current_signal() != 0) leave_alternate_stack();
+  return real::sigaltstack(set, old);
 }

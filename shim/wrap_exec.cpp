@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wrappers of exec and spawn: what the app believes is blocked and ignored is so in
 // the kernel while the new program is made. Between vfork and exec they run in the
-// child, with the parent's memory: they change the mask and nothing else that stays.
+// child, with the parent's memory: what they change is the kernel's alone.
 #include <alloca.h>
 #include <errno.h>
 #include <stdarg.h>
 
 #include "shim/core/attach.h"
-#include "shim/core/signal.h"
+#include "shim/core/exec_view.h"
 #include "shim/real.h"
 
 using namespace siprof;

@@ -3,6 +3,9 @@
 // gets the mask without our signal, the app reads back what it set.
 #include <errno.h>
 
+#include "shim/core/exec_view.h"
+#include "shim/core/handler_masks.h"
+#include "shim/core/process.h"
 #include "shim/core/signal.h"
 #include "shim/core/thread.h"
 #include "shim/real.h"
@@ -24,22 +27,51 @@ sys::SignalSet set_after(int how, sys::SignalSet before, sys::SignalSet set) {
   return set;
 }
 
+bool is_how(int how) {
+  return how == SIG_BLOCK || how == SIG_UNBLOCK || how == SIG_SETMASK;
+}
+
+bool may_be_blocked(const ThreadState& thread) {
+  sys::SignalSet views = thread.blocked_view;
+  for (std::uint32_t i = 0; i < thread.known_mask_count; ++i) views |= thread.known_masks[i].view;
+  return views != 0;
+}
+
+constexpr sys::SignalSet kViewNotAsked = ~sys::SignalSet{0};
+
+// Where the call opens our signal for the app, that has to hold before the kernel delivers what
+// was pending, which is before the call returns. Gives the view until now, or kViewNotAsked.
+sys::SignalSet open_view_first(ThreadState& thread, int how, sys::SignalSet set, sys::SignalSet kernel_set) {
+  const sys::SignalSet ours = sys::signal_bit(current_signal());
+  if (!is_how(how) || (set_after(how, ours, set) & ours) != 0 || !may_be_blocked(thread))
+    return kViewNotAsked;
+  sys::SignalSet kernel = 0;
+  sys::change_mask(SIG_BLOCK, nullptr, &kernel);
+  const sys::SignalSet view = view_with(thread, kernel);
+  if (view != 0) remember_view(thread, set_after(how, kernel, kernel_set), 0);
+  return view;
+}
+
 template <typename Function>
 int change(real::Next<Function>& next, int how, const sigset_t* set, sigset_t* old) {
   if (current_signal() == 0) return next(how, set, old);
   ThreadState& thread = this_thread();
+  if (set != nullptr && !is_own_process()) follow_into_vfork(thread);
+  if (is_vforked(thread)) return next(how, set, old);
   const sys::SignalSet ours = sys::signal_bit(current_signal());
   // Signals that were ours and no longer are: what was virtual becomes real.
   if (const sys::SignalSet left = take_left_signals(thread)) sys::change_mask(SIG_BLOCK, &left, nullptr);
   sigset_t kernel{};
+  sys::SignalSet view = kViewNotAsked;
   if (set != nullptr) {
     kernel = *set;
     if (how != SIG_UNBLOCK) word(kernel) = kernel_mask_for(word(*set));
+    view = open_view_first(thread, how, word(*set), word(kernel));
   }
   sigset_t before{};
   const int result = next(how, set != nullptr ? &kernel : nullptr, &before);
   if (result != 0) return result;
-  const sys::SignalSet view = view_with(thread, word(before));
+  if (view == kViewNotAsked) view = view_with(thread, word(before));
   if (set != nullptr) {
     remember_view(thread, set_after(how, word(before), word(kernel)),
                   set_after(how, view, word(*set)) & ours);

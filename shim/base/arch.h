@@ -20,8 +20,16 @@ inline constexpr std::uint64_t kRedZoneBytes = 128;
 // The thread's control block; glibc places it above the thread's stack.
 __attribute__((always_inline)) inline std::uint64_t thread_pointer() {
   std::uint64_t value;
-  asm("movq %%fs:0, %0" : "=r"(value));
+  asm volatile("movq %%fs:0, %0" : "=r"(value));
   return value;
+}
+
+// Whether libc made this thread's control block, which begins with its own address twice: a
+// runtime without libc (Go) may point the register at anything it has.
+__attribute__((always_inline)) inline bool has_thread_storage() {
+  std::uint64_t self;
+  asm volatile("movq %%fs:0x10, %0" : "=r"(self));
+  return self != 0 && self == thread_pointer();
 }
 
 // Copies the interrupted registers in the order of shared_memory.h.

@@ -118,6 +118,15 @@ const link_map* after_this_library() {
 
 }  // namespace
 
+bool program_needs_libraries() {
+  const link_map* program = loaded_modules();
+  if (program == nullptr) return true;
+  for (const Elf64_Dyn* entry = program->l_ld; entry->d_tag != DT_NULL; ++entry) {
+    if (entry->d_tag == DT_NEEDED) return true;
+  }
+  return false;
+}
+
 void* next_definition(const char* name) {
   for (const link_map* map = after_this_library(); map != nullptr; map = map->l_next) {
     if (map->l_ld == nullptr) continue;

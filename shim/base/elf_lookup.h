@@ -11,4 +11,7 @@ namespace siprof::shim {
 // are found, so a dlclose elsewhere doesn't matter.
 void* next_definition(const char* name);
 
+// False: the loader brought nothing but the preload into the process. Context: constructor.
+bool program_needs_libraries();
+
 }  // namespace siprof::shim

@@ -8,6 +8,7 @@
 
 #include "proto/siprof/shared_memory.h"
 #include "shim/base/attrs.h"
+#include "shim/base/sys.h"
 
 namespace siprof::shim {
 
@@ -31,12 +32,20 @@ struct Process {
   std::atomic<std::uint32_t> last_serial;     // thread serials; relaxed, only uniqueness counts
   // Losses before there was shared memory to count them in; relaxed sums.
   std::atomic<std::uint64_t> early[kCounterCount];
+  std::int32_t
+      pid;  // whose memory this is: a vfork child's getpid() differs; written at start and after fork
   std::uint8_t secret[16];  // inherited by forked children, see handshake.h
   bool has_secret;
   bool below_reaper;  // this process or an ancestor it was forked from is one that orphans come to
 };
 
 extern Process g_process;
+
+// False in a child that runs in its parent's memory (vfork) or was made behind libc's back.
+// Context: any thread.
+inline bool is_own_process() {
+  return sys::call(SYS_getpid) == g_process.pid;
+}
 
 // The shared memory if this process (not its parent) is attached, else null.
 // Context: signal handler, any thread.

@@ -2,17 +2,12 @@
 #include "shim/core/signal.h"
 
 #include "shim/base/text.h"
+#include "shim/core/handler_masks.h"
 #include "shim/core/process.h"
 #include "shim/core/timer.h"
 
-extern "C" void siprof_restore_rt();  // restore.S
-
 namespace siprof::shim {
 namespace {
-
-constexpr int kCandidates[] = {SIGPROF, SIGVTALRM, SIGSTKFLT, SIGPWR};
-constexpr std::size_t kCandidateCount = sizeof(kCandidates) / sizeof(kCandidates[0]);
-constexpr unsigned long kRestorerFlag = 0x04000000;  // SA_RESTORER: x86-64 has no other way back
 
 constexpr sys::SignalSet all_candidates() {
   sys::SignalSet bits = 0;
@@ -26,18 +21,9 @@ constexpr sys::SignalSet all_candidates() {
 SIPROF_EARLY constinit KernelAction g_app_actions[kCandidateCount]{};
 SIPROF_EARLY constinit std::atomic<int> g_current{0};           // release after its action is installed
 SIPROF_EARLY constinit std::atomic<sys::SignalSet> g_taken{0};  // release; bits only get added
-SIPROF_EARLY constinit std::atomic<sys::SignalSet> g_mask_had_ours{
-    0};  // by signal: the app's sa_mask held our signal
-SIPROF_EARLY constinit std::atomic<bool> g_alternate_stack_handlers{false};
+SIPROF_EARLY constinit std::atomic<bool> g_avoids_alternate_stack{false};  // relaxed: read under the lock
 SIPROF_EARLY constinit std::atomic<std::uint32_t> g_lock{0};  // serializes changes; never taken in a handler
 SIPROF_EARLY constinit TickHandler g_handler = nullptr;
-
-// Of a candidate. Context: signal handler, any thread.
-SIPROF_SIGNAL_SAFE KernelAction& app_action(int signal) {
-  std::size_t at = 0;
-  while (at + 1 < kCandidateCount && kCandidates[at] != signal) ++at;
-  return g_app_actions[at];
-}
 
 // The thread that holds it has every signal blocked, so no handler of the app can
 // come to want it meanwhile.
@@ -62,34 +48,17 @@ class ChangeLock {
   sys::SignalSet old_ = 0;
 };
 
-SIPROF_SIGNAL_SAFE long kernel_sigaction(int signal, const KernelAction* set, KernelAction* old) {
-  return sys::call(SYS_rt_sigaction, signal, set, old, sizeof(sys::SignalSet));
+unsigned long tick_flags() {
+  const unsigned long flags = SA_SIGINFO | SA_RESTART | kRestorerFlag;
+  return g_avoids_alternate_stack.load(std::memory_order_relaxed) ? flags : flags | SA_ONSTACK;
 }
 
-bool is_function(const void* handler) {
-  return handler != SIG_DFL && handler != SIG_IGN;
-}
-
-// Our handler in front of the app's action. All signals wait while it runs: a tick
-// inside a tick has nothing to add. For a signal the app handles itself, its mask and
-// flags hold, as they did without us.
-long install_front(int signal, const KernelAction& app, KernelAction* before = nullptr) {
-  KernelAction front{};
-  front.handler = reinterpret_cast<void*>(g_handler);
-  front.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | kRestorerFlag;
-  front.mask = ~sys::SignalSet{0};
-  front.restorer = siprof_restore_rt;
-  if (is_function(app.handler)) {
-    front.flags =
-        (app.flags & ~(static_cast<unsigned long>(SA_RESETHAND))) | SA_SIGINFO | SA_ONSTACK | kRestorerFlag;
-    front.mask = app.mask;
-  }
-  return kernel_sigaction(signal, &front, before);
-}
-
-// One call where the signal is free, which it nearly always is.
-bool try_take(int signal) {
+// One call where the signal is free, which it nearly always is. At start: nothing of the
+// app runs yet. Later a handler of the app's must stay in its place at every moment.
+bool try_take(int signal, bool at_start) {
   KernelAction before{};
+  if (!at_start && (kernel_sigaction(signal, nullptr, &before) != 0 || before.handler != SIG_DFL))
+    return false;
   app_action(signal) = {};
   if (install_front(signal, app_action(signal), &before) != 0) return false;
   if (before.handler != SIG_DFL) {
@@ -101,17 +70,74 @@ bool try_take(int signal) {
   return true;
 }
 
-bool take_next_free() {
+bool take_next_free(bool at_start) {
   for (int signal : kCandidates) {
     if ((g_taken.load(std::memory_order_acquire) & sys::signal_bit(signal)) != 0) continue;
-    if (!try_take(signal)) continue;
+    if (!try_take(signal, at_start)) continue;
     g_current.store(signal, std::memory_order_release);
     return true;
   }
   return false;
 }
 
+// What the app set for it, with our handler in front or not.
+long change_action(int signal, const KernelAction* set, KernelAction* old) {
+  if (is_taken(signal)) {
+    if (old != nullptr) *old = app_action(signal);
+    if (set == nullptr) return 0;
+    app_action(signal) = *set;
+    return install_front(signal, *set);
+  }
+  KernelAction before{};
+  if (const long failed = kernel_sigaction(signal, nullptr, &before); failed != 0) return failed;
+  if (old != nullptr) {
+    *old = before;
+    old->mask = app_handler_mask(signal, before.mask);
+  }
+  if (set == nullptr) return 0;
+  KernelAction kernel = *set;
+  kernel.restorer = siprof_restore_rt;
+  const bool on_alternate_stack = is_function(set->handler) && (set->flags & SA_ONSTACK) != 0;
+  kernel.mask = handler_mask_for(signal, set->mask, on_alternate_stack);
+  return kernel_sigaction(signal, &kernel, nullptr);
+}
+
 }  // namespace
+
+KernelAction& app_action(int signal) {
+  std::size_t at = 0;
+  while (at + 1 < kCandidateCount && kCandidates[at] != signal) ++at;
+  return g_app_actions[at];
+}
+
+void* front_handler() {
+  return reinterpret_cast<void*>(g_handler);
+}
+
+// Our handler in front of the app's action. All signals wait while it runs: a tick
+// inside a tick has nothing to add. For a signal the app handles itself, its mask and
+// flags hold, as they did without us; only ticks may need the alternate stack.
+long install_front(int signal, const KernelAction& app, KernelAction* before) {
+  KernelAction front{};
+  front.handler = front_handler();
+  front.flags = tick_flags();
+  front.mask = ~sys::SignalSet{0};
+  front.restorer = siprof_restore_rt;
+  if (is_function(app.handler)) {
+    front.flags = (app.flags & ~(static_cast<unsigned long>(SA_RESETHAND))) | SA_SIGINFO | kRestorerFlag;
+    if (signal == current_signal()) front.flags |= tick_flags() & SA_ONSTACK;
+    front.mask = app.mask;
+  }
+  return kernel_sigaction(signal, &front, before);
+}
+
+long kernel_sigaction(int signal, const KernelAction* set, KernelAction* old) {
+  return sys::call(SYS_rt_sigaction, signal, set, old, sizeof(sys::SignalSet));
+}
+
+bool is_function(const void* handler) {
+  return handler != SIG_DFL && handler != SIG_IGN;
+}
 
 int current_signal() {
   return g_current.load(std::memory_order_acquire);
@@ -122,13 +148,10 @@ sys::SignalSet candidate_bits() {
 sys::SignalSet taken_bits() {
   return g_taken.load(std::memory_order_acquire);
 }
-bool has_alternate_stack_handlers() {
-  return g_alternate_stack_handlers.load(std::memory_order_relaxed);
-}
 
 bool start_signal(TickHandler handler) {
   g_handler = handler;
-  if (!take_next_free()) return false;
+  if (!take_next_free(/*at_start=*/true)) return false;
   open_signal_in_this_thread();
   return true;
 }
@@ -186,12 +209,18 @@ void reset_signal_lock() {
 }
 
 bool leave_signal(int signal) {
+  if (!is_own_process()) return true;  // a vfork child's action is no use by the app
   bool moved = false;
   {
     ChangeLock lock;
     if (current_signal() != signal) return true;
-    moved = take_next_free();
-    if (moved) move_timers(current_signal());
+    moved = take_next_free(/*at_start=*/false);
+    if (moved) {
+      move_timers(current_signal());
+      // It had ticks' flags; from here on it is the app's alone.
+      install_front(signal, app_action(signal));
+      refresh_handler_masks();
+    }
   }
   if (!moved) return false;
   count(Counter::signal_moves);
@@ -202,15 +231,15 @@ bool leave_signal(int signal) {
   return true;
 }
 
-void forward(int signal, siginfo_t* info, void* context) {
+void forward(int signal, siginfo_t* info, void* context, ThreadState* thread) {
   const sys::SignalSet bit = sys::signal_bit(signal);
   auto* machine = static_cast<ucontext_t*>(context);
   auto& mask = reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask);
-  const sys::SignalSet left = take_left_signals(t_thread);
+  const sys::SignalSet left = thread == nullptr ? 0 : take_left_signals(*thread);
   mask |= left;
   // The app has it blocked, so it must stay pending: block it for real when this
   // handler returns, and queue it again.
-  if (((left | view_with(t_thread, mask)) & bit) != 0) {
+  if (thread != nullptr && ((left | view_with(*thread, mask)) & bit) != 0) {
     mask |= bit;
     const long pid = sys::call(SYS_getpid);
     if (info->si_code == SI_TKILL) {
@@ -228,6 +257,8 @@ void forward(int signal, siginfo_t* info, void* context) {
     reinterpret_cast<TickHandler>(handler)(signal, info, context);
     return;
   }
+  // The kernel spares a namespace's first process what it has no handler for.
+  if (sys::call(SYS_getpid) == 1) return;
   // The default of all four ends the process: let the kernel do it.
   KernelAction fallback{};
   fallback.restorer = siprof_restore_rt;
@@ -240,61 +271,21 @@ void forward(int signal, siginfo_t* info, void* context) {
 bool is_taken(int signal) {
   return signal >= 1 && signal <= 64 && (taken_bits() & sys::signal_bit(signal)) != 0;
 }
+bool is_candidate(int signal) {
+  return signal >= 1 && signal <= 64 && (all_candidates() & sys::signal_bit(signal)) != 0;
+}
 
-long taken_sigaction(int signal, const KernelAction* set, KernelAction* old) {
+long candidate_sigaction(int signal, const KernelAction* set, KernelAction* old) {
   if (set != nullptr && is_function(set->handler)) leave_signal(signal);
   ChangeLock lock;
-  if (old != nullptr) *old = app_action(signal);
-  if (set == nullptr) return 0;
-  app_action(signal) = *set;
-  return install_front(signal, *set);
+  return change_action(signal, set, old);
 }
 
-// Ticks during a handler would otherwise be counted for what runs after it. But a
-// tick on a small alternate stack might not fit, and the kernel kills then.
-sys::SignalSet handler_mask_for(int signal, sys::SignalSet app_mask, bool on_alternate_stack) {
-  if (current_signal() == 0) return app_mask;
-  const sys::SignalSet ours = sys::signal_bit(current_signal());
-  const sys::SignalSet bit = sys::signal_bit(signal);
-  if ((app_mask & ours) != 0) {
-    g_mask_had_ours.fetch_or(bit, std::memory_order_relaxed);
-  } else {
-    g_mask_had_ours.fetch_and(~bit, std::memory_order_relaxed);
-  }
-  if (on_alternate_stack) g_alternate_stack_handlers.store(true, std::memory_order_relaxed);
-  return on_alternate_stack ? app_mask | ours : app_mask & ~ours;
-}
-
-sys::SignalSet app_handler_mask(int signal, sys::SignalSet kernel_mask) {
-  if (current_signal() == 0) return kernel_mask;
-  const sys::SignalSet ours = sys::signal_bit(current_signal());
-  const bool had_ours = (g_mask_had_ours.load(std::memory_order_relaxed) & sys::signal_bit(signal)) != 0;
-  return (kernel_mask & ~ours) | (had_ours ? ours : 0);
-}
-
-AppViewForExec::AppViewForExec() : blocked_(0), ignored_(0) {
-  if (current_signal() == 0) return;
-  sys::SignalSet kernel = 0;
-  sys::change_mask(SIG_BLOCK, nullptr, &kernel);
-  blocked_ = view_with(this_thread(), kernel) | take_left_signals(this_thread());
-  if (blocked_ != 0) sys::change_mask(SIG_BLOCK, &blocked_, nullptr);
-  for (int signal : kCandidates) {
-    if ((taken_bits() & sys::signal_bit(signal)) == 0 || app_action(signal).handler != SIG_IGN) continue;
-    KernelAction ignore{};
-    ignore.handler = reinterpret_cast<void*>(SIG_IGN);
-    ignore.flags = kRestorerFlag;
-    ignore.restorer = siprof_restore_rt;
-    kernel_sigaction(signal, &ignore, nullptr);
-    ignored_ |= sys::signal_bit(signal);
-  }
-}
-
-AppViewForExec::~AppViewForExec() {
-  for (int signal : kCandidates) {
-    if ((ignored_ & sys::signal_bit(signal)) != 0) install_front(signal, app_action(signal));
-  }
-  const sys::SignalSet ours = blocked_ & sys::signal_bit(current_signal() == 0 ? 1 : current_signal());
-  if (ours != 0) sys::change_mask(SIG_UNBLOCK, &ours, nullptr);
+void leave_alternate_stack() {
+  if (g_avoids_alternate_stack.load(std::memory_order_relaxed) || !is_own_process()) return;
+  ChangeLock lock;
+  g_avoids_alternate_stack.store(true, std::memory_order_relaxed);
+  if (current_signal() != 0) install_front(current_signal(), app_action(current_signal()));
 }
 
 }  // namespace siprof::shim

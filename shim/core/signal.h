@@ -25,6 +25,9 @@ namespace siprof::shim {
 
 using TickHandler = void (*)(int, siginfo_t*, void*);
 
+inline constexpr int kCandidates[] = {SIGPROF, SIGVTALRM, SIGSTKFLT, SIGPWR};
+inline constexpr std::size_t kCandidateCount = sizeof(kCandidates) / sizeof(kCandidates[0]);
+
 // Picks the signal, installs `handler`, opens it in the calling thread's mask.
 // False: no signal is free, the process can't be sampled. Context: constructor.
 bool start_signal(TickHandler handler);
@@ -34,8 +37,9 @@ SIPROF_SIGNAL_SAFE int current_signal();
 SIPROF_SIGNAL_SAFE sys::SignalSet candidate_bits();  // the four
 SIPROF_SIGNAL_SAFE sys::SignalSet taken_bits();      // those that are or were ours
 
-// Gives a signal that isn't our tick what the app wants done with it.
-SIPROF_SIGNAL_SAFE void forward(int signal, siginfo_t* info, void* context);
+// Gives a signal that isn't our tick what the app wants done with it. `thread` null: the
+// storage of the running thread isn't to be trusted.
+SIPROF_SIGNAL_SAFE void forward(int signal, siginfo_t* info, void* context, ThreadState* thread);
 
 // Ticks move to the next free signal if `signal` is the current one. False: none is
 // free, it is shared. Context: any thread, not a handler.
@@ -44,21 +48,6 @@ bool leave_signal(int signal);
 // The kernel mask that goes with what the app asked for, given its view.
 // Context: any thread.
 SIPROF_SIGNAL_SAFE sys::SignalSet kernel_mask_for(sys::SignalSet app_mask);
-
-// Blocks and ignores in the kernel what the app believes is blocked and ignored,
-// for the life of the object: what exec and spawn hand on. Costs two system calls
-// when there is a difference, else none.
-class AppViewForExec {
- public:
-  AppViewForExec();
-  ~AppViewForExec();
-  AppViewForExec(const AppViewForExec&) = delete;
-  AppViewForExec& operator=(const AppViewForExec&) = delete;
-
- private:
-  sys::SignalSet blocked_;
-  sys::SignalSet ignored_;
-};
 
 // In a forked child another thread may have held the lock. Context: fork child.
 void reset_signal_lock();
@@ -82,21 +71,30 @@ struct KernelAction {
   sys::SignalSet mask;
 };
 
-// Whether a signal is or was ours, so that taken_sigaction answers for it.
-// Context: any thread.
+// Whether a signal is or was ours. Context: any thread.
 bool is_taken(int signal);
+// Whether it is one of the four, so that candidate_sigaction answers for it.
+bool is_candidate(int signal);
 
-// sigaction(2) for a taken signal, as the app sees it. `set` and `old` may be null.
+// sigaction(2) for one of the four, as the app sees it. `set` and `old` may be null.
 // 0 or -errno. Context: any thread.
-long taken_sigaction(int signal, const KernelAction* set, KernelAction* old);
+long candidate_sigaction(int signal, const KernelAction* set, KernelAction* old);
 
-// The mask that the kernel gets for a handler of another signal, and the one the app
-// reads back. Context: any thread.
-sys::SignalSet handler_mask_for(int signal, sys::SignalSet app_mask, bool on_alternate_stack);
-sys::SignalSet app_handler_mask(int signal, sys::SignalSet kernel_mask);
+// From now on ticks don't use the alternate stack: the app has one that they wouldn't fit on.
+// Context: any thread, not a handler.
+void leave_alternate_stack();
 
-// True where a handler on an alternate stack was ever installed: those run with our
-// signal blocked (its frame might not fit there), which a longjmp out must undo.
-bool has_alternate_stack_handlers();
+SIPROF_SIGNAL_SAFE long kernel_sigaction(int signal, const KernelAction* set, KernelAction* old);
+bool is_function(const void* handler);
+
+// What the app set for one of the four. Context: signal handler, any thread.
+SIPROF_SIGNAL_SAFE KernelAction& app_action(int signal);
+// Installs our handler in front of `app`. Under the lock or where nobody else can be.
+long install_front(int signal, const KernelAction& app, KernelAction* before = nullptr);
+// What the kernel has for a signal with our handler in front.
+void* front_handler();
+
+inline constexpr unsigned long kRestorerFlag = 0x04000000;  // SA_RESTORER: x86-64 has no other way back
+extern "C" void siprof_restore_rt();                        // restore.S
 
 }  // namespace siprof::shim

@@ -35,6 +35,7 @@ struct ThreadState {
   // What the view was with each of the kernel's masks lately: a handler's return or a
   // jump brings back an old mask without asking us. The first is the thread's start.
   KnownMask known_masks[kKnownMasks];
+  std::int32_t vforked_pid;  // of the last child that changed its mask or actions between vfork and exec
   std::uint32_t timer_slot;  // index + 1 into the timer table, 0: none
   std::uint32_t hz;          // rate its timer runs at, 0: not known yet
   std::uint8_t known_mask_count;

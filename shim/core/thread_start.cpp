@@ -71,7 +71,8 @@ bool has_key() {
 }  // namespace
 
 bool profiling_threads() {
-  return g_config.enabled && g_process.off.load(std::memory_order_relaxed) == 0 && current_signal() != 0;
+  return g_config.enabled && g_process.off.load(std::memory_order_relaxed) == 0 && current_signal() != 0 &&
+         is_own_process();
 }
 
 void* keep_thread_start(const ThreadStart& start) {

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <ucontext.h>
 
+#include "shim/base/arch.h"
 #include "shim/core/attach.h"
 #include "shim/core/capture.h"
 #include "shim/core/process.h"
@@ -87,11 +88,17 @@ SIPROF_SIGNAL_SAFE void sample(ThreadState& thread, std::uint32_t weight, const 
 void on_tick(int signal, siginfo_t* info, void* context) {
   const std::uint32_t slot =
       info->si_code == SI_TIMER ? timer_slot_index(info->si_value.sival_ptr) : kNoTimerSlot;
+  const bool own_storage = has_thread_storage();
   if (slot == kNoTimerSlot) {
-    forward(signal, info, context);
+    forward(signal, info, context, own_storage ? &t_thread : nullptr);
     return;
   }
   const std::uint32_t weight = 1 + static_cast<std::uint32_t>(info->si_overrun > 0 ? info->si_overrun : 0);
+  if (SIPROF_UNLIKELY(!own_storage)) {
+    count(Counter::lost_shared_tls, weight);
+    disarm_slot(slot + 1);
+    return;
+  }
   ThreadState& thread = t_thread;
   if (thread.busy) {
     count(Counter::lost_reentry, weight);

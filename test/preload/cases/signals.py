@@ -123,6 +123,19 @@ def masks_ignored(session):
     same(session, session.victim("mask_readback", "ignored"))
 
 
+for mode, hazards in {"vfork_actions": [73, 36], "vfork_masks": [73, 38], "small_stacks": [47], "unblock_pending": [38],
+                      "full_masks": [36, 38], "stack_of_handler": [36, 47]}.items():
+    add(f"signal_contract_{mode}", hazards, lambda session, mode=mode: same(
+        session, session.victim("signal_contract", mode), sampled=False))
+
+
+@case("signal_contract_busy_neighbour", hazards=[36])
+def busy_neighbour(session):
+    """The moment is short: 9 of 300 runs died of it."""
+    for _ in range(1 if session.baseline_only else 60):
+        same(session, session.victim("signal_contract", "busy_neighbour"), sampled=False)
+
+
 @case("handlers_that_change_the_mask")
 def handler_masks(session):
     same(session, session.victim("handler_masks"))
