@@ -8,6 +8,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "shim/core/exec_view.h"
+#include "shim/core/handler_masks.h"
+#include "shim/core/process.h"
 #include "shim/core/thread.h"
 
 namespace siprof::shim {
@@ -43,7 +46,10 @@ KernelAction action_with(void (*handler)(int)) {
 template <typename Body>
 int in_child(Body body) {
   const pid_t child = fork();
-  if (child == 0) _exit(body());
+  if (child == 0) {
+    g_process.pid = getpid();
+    _exit(body());
+  }
   int status = 0;
   waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
@@ -111,9 +117,9 @@ TEST_CASE("the app reads back what it set for our signal, and ticks move to the 
           start_signal(ignore_tick);
           KernelAction old{};
           const KernelAction wanted = action_with(app_handler);
-          if (taken_sigaction(SIGPROF, &wanted, &old) != 0 || old.handler != nullptr) return 1;
+          if (candidate_sigaction(SIGPROF, &wanted, &old) != 0 || old.handler != nullptr) return 1;
           if (current_signal() != SIGVTALRM || taken_bits() != (kProf | kAlarm)) return 2;
-          if (taken_sigaction(SIGPROF, nullptr, &old) != 0) return 3;
+          if (candidate_sigaction(SIGPROF, nullptr, &old) != 0) return 3;
           if (old.handler != wanted.handler || old.mask != kTerm) return 4;
           // Ours stays in front, with the app's mask and without its flags changed.
           const KernelAction front = kernel_action(SIGPROF);
@@ -125,9 +131,37 @@ TEST_CASE("ignoring our signal is only remembered: ticks go on by it") {
   CHECK(in_child([] {
           start_signal(ignore_tick);
           const KernelAction ignore = action_with(SIG_IGN);
-          if (taken_sigaction(SIGPROF, &ignore, nullptr) != 0) return 1;
+          if (candidate_sigaction(SIGPROF, &ignore, nullptr) != 0) return 1;
           if (current_signal() != SIGPROF) return 2;
           return kernel_action(SIGPROF).handler == reinterpret_cast<void*>(ignore_tick) ? 0 : 3;
+        }) == 0);
+}
+
+TEST_CASE("when ticks leave a signal, handlers' masks get it back and lose the next one") {
+  CHECK(in_child([] {
+          start_signal(ignore_tick);
+          KernelAction handler = action_with(app_handler);
+          handler.flags = kRestorerFlag;
+          handler.restorer = siprof_restore_rt;
+          handler.mask = handler_mask_for(SIGUSR1, kTerm | kProf | kAlarm, /*on_alternate_stack=*/false);
+          if (handler.mask != (kTerm | kAlarm) || kernel_sigaction(SIGUSR1, &handler, nullptr) != 0) return 1;
+          if (!leave_signal(SIGPROF)) return 2;
+          if (kernel_action(SIGUSR1).mask != (kTerm | kProf)) return 3;
+          return app_handler_mask(SIGUSR1, kernel_action(SIGUSR1).mask) == (kTerm | kProf | kAlarm) ? 0 : 4;
+        }) == 0);
+}
+
+TEST_CASE("a small alternate stack takes ticks off it, not the app's handlers") {
+  CHECK(in_child([] {
+          start_signal(ignore_tick);
+          if ((kernel_action(SIGPROF).flags & SA_ONSTACK) == 0) return 1;
+          leave_alternate_stack();
+          if ((kernel_action(SIGPROF).flags & SA_ONSTACK) != 0) return 2;
+          KernelAction wanted = action_with(app_handler);
+          wanted.flags |= SA_ONSTACK;
+          if (candidate_sigaction(SIGPROF, &wanted, nullptr) != 0) return 3;
+          if ((kernel_action(SIGPROF).flags & SA_ONSTACK) == 0) return 4;
+          return (kernel_action(SIGVTALRM).flags & SA_ONSTACK) == 0 ? 0 : 5;
         }) == 0);
 }
 
@@ -157,7 +191,7 @@ TEST_CASE("exec passes on what the app believes is blocked and ignored") {
   CHECK(in_child([] {
           start_signal(ignore_tick);
           const KernelAction ignore = action_with(SIG_IGN);
-          taken_sigaction(SIGPROF, &ignore, nullptr);
+          candidate_sigaction(SIGPROF, &ignore, nullptr);
           remember_view(this_thread(), kernel_mask(), kProf);
           {
             AppViewForExec view;
