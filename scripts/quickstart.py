@@ -202,7 +202,8 @@ def run(options, folder):
         print(f"quickstart: hottest functions of {options.service}", flush=True)
         top = subprocess.run([siprof, "top", "--server", collector.url, "--service", options.service], check=False)
         if top.returncode != 0:
-            note("no profile arrived; 'build/collector-client/siprof doctor -- CMD' says why")
+            note(f"no profile: {options.command[0]} used less CPU time than one sample stands for (10 ms), "
+                 f"or can't be profiled; '{siprof} doctor -- CMD' tells")
         return status
     finally:
         for pid in agents(siprof, spool):

@@ -37,7 +37,7 @@ for way in ("handler", "timer"):
 
 
 def libprofiler(session, order):
-    library = need_file("/usr/lib/x86_64-linux-gnu/libprofiler.so.0", "libprofiler (package libgoogle-perftools-dev)")
+    library = need_file("/usr/lib/x86_64-linux-gnu/libprofiler.so.0", "libprofiler (package libgoogle-perftools4)")
 
     def interrupts(text):
         return int(re.search(rb"interrupts/evictions/bytes = (\d+)/", text)[1])

@@ -52,14 +52,26 @@ class Session:
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def copied(self, file: Path) -> Path:
+        copy = self.folder / "programs" / file.name
+        if not copy.exists():
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(file, copy)
+        return copy
+
     def victim(self, name: str, *arguments) -> list:
-        return [str(self.victims / name), *map(str, arguments)]
+        program = self.victims / name
+        if self.owner is not None:
+            program = self.copied(program)
+        return [str(program), *map(str, arguments)]
 
     def as_ordinary_user(self) -> None:
         """As root: run everything under a user id of its own. Else: nothing to do."""
         if os.geteuid() == 0:
             self.owner = 60000 + os.getpid() % 5000
             os.chown(self.folder, self.owner, self.owner)
+            # The build may lie where only root can look, in root's home for one.
+            self.shim, self.agent = self.copied(self.shim), self.copied(self.agent)
 
     def agents(self) -> list:
         return agents.find(self.agent, self.folder)
