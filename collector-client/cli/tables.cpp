@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "collector-client/pprof/short_name.h"
 #include "collector-client/pprof/summary.h"
 
 namespace siprof::client {
@@ -17,6 +18,8 @@ namespace {
 
 using nlohmann::json;
 using Row = std::vector<std::string>;
+
+constexpr std::size_t kNameRoom = 80;  // --json has the names whole
 
 absl::Status unexpected(const std::exception& e) {
   return absl::DataLossError(absl::StrCat("the server's answer is not what its API says: ", e.what()));
@@ -46,8 +49,13 @@ std::string local_time(const json& seconds) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S", time, absl::LocalTimeZone());
 }
 
+bool has_before(const json& function) {
+  return function.contains("before") && !function["before"].is_null();
+}
+
+// Points of the share, against the time before. Nothing to compare with: no column.
 std::string trend(const json& function) {
-  if (!function.contains("before") || function["before"].is_null()) return "new";
+  if (!has_before(function)) return "new";
   const double change = function["self_share"].get<double>() - function["before"]["self_share"].get<double>();
   return absl::StrFormat("%+.1f", 100 * change);
 }
@@ -74,18 +82,20 @@ absl::StatusOr<std::string> top_table(std::string_view text) {
   try {
     const json answer = json::parse(text);
     const std::string unit = answer.at("unit");
+    const json& functions = answer.at("functions");
+    const bool with_trend = std::any_of(functions.begin(), functions.end(), has_before);
     std::string table = absl::StrFormat(
         "%s, %s/%s, total %s\n%10s %6s %10s %6s %6s  %s\n", answer.at("service").get<std::string>(),
         answer.at("kind").get<std::string>(), answer.at("type").get<std::string>(),
-        format_value(answer.at("total").get<std::int64_t>(), unit), "self", "", "total", "", "trend",
-        "function");
-    for (const json& function : answer.at("functions")) {
+        format_value(answer.at("total").get<std::int64_t>(), unit), "self", "", "total", "",
+        with_trend ? "trend" : "", "function");
+    for (const json& function : functions) {
       absl::StrAppendFormat(&table, "%10s %5.1f%% %10s %5.1f%% %6s  %s\n",
                             format_value(function.at("self").get<std::int64_t>(), unit),
                             100 * function.at("self_share").get<double>(),
                             format_value(function.at("total").get<std::int64_t>(), unit),
-                            100 * function.at("total_share").get<double>(), trend(function),
-                            function.at("name").get<std::string>());
+                            100 * function.at("total_share").get<double>(), with_trend ? trend(function) : "",
+                            short_name(function.at("name").get<std::string>(), kNameRoom));
     }
     return table;
   } catch (const json::exception& e) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Self and total by function, and their table.
 #include "collector-client/pprof/summary.h"
+#include "collector-client/pprof/short_name.h"
 
 #include <algorithm>
 #include <map>
@@ -106,12 +107,10 @@ std::string summary_table(const Summary& summary, std::size_t limit, std::size_t
   const std::size_t room = std::max<std::size_t>(width, kColumns + 16) - kColumns;
   for (const FunctionTotal& function : summary.functions) {
     if (limit-- == 0) break;
-    std::string name = function.name;
-    if (name.size() > room) name = name.substr(0, room - 3) + "...";
     absl::StrAppendFormat(
         &table, "%10s %5.1f%% %10s %5.1f%%  %s\n", format_value(function.self, summary.unit),
         100 * static_cast<double>(function.self) / whole, format_value(function.total, summary.unit),
-        100 * static_cast<double>(function.total) / whole, name);
+        100 * static_cast<double>(function.total) / whole, short_name(function.name, room));
   }
   return table;
 }

@@ -171,6 +171,13 @@ TEST_CASE("answers become tables, and other JSON an error") {
   REQUIRE(top.ok());
   CHECK(top->find("700.0ms  70.0%      1.00s 100.0%  +20.0  burn()") != std::string::npos);
   CHECK(top->find("new  g") != std::string::npos);
+  // Nothing was before: no column of "new".
+  const auto first =
+      top_table(R"j({"service":"x","kind":"cpu","type":"cpu","unit":"nanoseconds","total":1,"functions":[)j"
+                R"j({"name":"g","self":1,"total":1,"self_share":1,"total_share":1,"before":null}]})j");
+  REQUIRE(first.ok());
+  CHECK(first->find("new") == std::string::npos);
+  CHECK(first->find("trend") == std::string::npos);
   CHECK(absl::IsDataLoss(services_table("{}").status()));
   CHECK(absl::IsDataLoss(top_table("not json").status()));
 }
