@@ -88,6 +88,17 @@ class HostAgentTest(unittest.TestCase):
             with self.subTest(unit.name):
                 self.assertEqual(self.verify(path), "")
 
+    def test_the_drop_in_fits_a_service_and_its_state_folder_is_the_one_that_systemd_makes(self):
+        drop_in = (DEPLOY / "siprof.conf").read_text(encoding="utf-8")
+        (self.folder / "shop.service.d").mkdir()
+        (self.folder / "shop.service.d/siprof.conf").write_text(drop_in, encoding="utf-8")
+        service = self.folder / "shop.service"
+        service.write_text("[Service]\nUser=nobody\nExecStart=/bin/true\n", encoding="utf-8")
+        # nobody is the one user that is everywhere; systemd has an opinion on that, and only on that.
+        self.assertNotIn("siprof.conf", self.verify(service))
+        made = re.search(r"^StateDirectory=(.*)$", drop_in, re.M)[1]
+        self.assertEqual(re.findall(r"^Environment=XDG_STATE_HOME=%S/(.*)$", drop_in, re.M), [made])
+
     def test_the_unit_of_the_agent_and_the_page_speak_of_one_command(self):
         unit = (DEPLOY / "siprof-agent.service").read_text(encoding="utf-8")
         start = re.search(r"^ExecStart=/usr/local/bin/(.*)$", unit, re.M)[1]
