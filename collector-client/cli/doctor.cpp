@@ -11,6 +11,7 @@
 
 #include <cstdio>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "collector-client/base/text.h"
 #include "collector-client/base/unique_fd.h"
@@ -100,10 +101,16 @@ void check_privileges(const std::string& path, const DoctorFacts& facts, Diagnos
                    "Start it as the user it becomes, or take the privilege from the file"));
 }
 
+// As shim/core/config.cpp reads them; OpenTelemetry knows no other value than "true".
+bool is_switched_off(const std::string& name, const std::string& value) {
+  if (name == "OTEL_SDK_DISABLED") return absl::EqualsIgnoreCase(value, "true");
+  return parse_switch(value).value_or(false);
+}
+
 void check_environment(const DoctorFacts& facts, Diagnosis* diagnosis) {
   for (const char* name : {"SIPROF_DISABLED", "OTEL_SDK_DISABLED"}) {
     const std::string value = value_of(facts.environment, name);
-    if (!value.empty() && parse_switch(value).value_or(false)) {
+    if (is_switched_off(name, value)) {
       diagnosis->obstacles.push_back(absl::StrCat(name, "=", value, " turns the shim off: unset it"));
     }
   }

@@ -54,7 +54,8 @@ struct Options {
   // What flags said, as the environment variables that say the same: what `run`
   // and `record` hand to CMD.
   std::map<std::string, std::string> given;
-  // Bad environment values, one line each, for the agent's log.
+  // Bad environment values, one line each, and one line for options that have no effect yet: for
+  // the agent's log.
   std::vector<std::string> warnings;
 };
 

@@ -19,7 +19,7 @@ absl::StatusOr<std::uint64_t> parse_bytes(std::string_view text);
 // "1%", "0.5%"; "off" is none.
 absl::StatusOr<std::optional<double>> parse_share(std::string_view text);
 absl::StatusOr<std::uint64_t> parse_count(std::string_view text, std::uint64_t min, std::uint64_t max);
-// "1", "true", "on", "yes" and their opposites.
+// "1", "true", "on", "yes" and their opposites, in any case of letters, as shim/core/config.cpp reads them.
 absl::StatusOr<bool> parse_switch(std::string_view text);
 
 }  // namespace siprof::client

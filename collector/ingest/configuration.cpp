@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/ingest/configuration.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -201,9 +203,28 @@ absl::StatusOr<FleetConfiguration> read_configuration(const std::string& path) {
   }
   content.resize(static_cast<std::size_t>(file.gcount()));
   auto configuration = parse_configuration(content);
-  if (configuration.ok()) return configuration;
-  return absl::InvalidArgumentError(
-      absl::StrCat("configuration file ", path, ": ", configuration.status().message()));
+  if (!configuration.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("configuration file ", path, ": ", configuration.status().message()));
+  }
+  if (const std::string keys = keys_without_effect(*configuration); !keys.empty()) {
+    spdlog::warn("configuration file {}: {}: without effect, agents of this version don't use it yet", path,
+                 keys);
+  }
+  return configuration;
+}
+
+std::string keys_without_effect(const FleetConfiguration& fleet) {
+  const auto& services = fleet.shared.services();
+  std::vector<std::string> keys;
+  const auto name_if = [&](const char* key, bool (v1::ServiceConfiguration::*is_set)() const) {
+    if (std::ranges::any_of(services, [&](const auto& one) { return (one.*is_set)(); }))
+      keys.emplace_back(key);
+  };
+  name_if("heap_interval", &v1::ServiceConfiguration::has_heap_interval_bytes);
+  name_if("block_interval", &v1::ServiceConfiguration::has_block_interval_nanos);
+  name_if("budget", &v1::ServiceConfiguration::has_budget);
+  return absl::StrJoin(keys, ", ");
 }
 
 v1::Configuration configuration_for(const FleetConfiguration& fleet, std::string_view agent_id) {

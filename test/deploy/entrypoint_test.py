@@ -48,6 +48,7 @@ class EntrypointTest(unittest.TestCase):
 
     def setUp(self):
         self.loaded.unlink(missing_ok=True)
+        shutil.rmtree(self.plain / "var", ignore_errors=True)
 
     def run_entrypoint(self, *command, program="bin/siprof-entrypoint", prefix=None, **variables):
         environment = {"PATH": os.environ["PATH"], "LOADED_BY": str(self.loaded), **variables}
@@ -119,6 +120,53 @@ class EntrypointTest(unittest.TestCase):
             self.skipTest("needs gcc-multilib to build a 32-bit program")
         self.assert_unprofiled("isn't a program for x86-64", small)
 
+    def musl_program(self):
+        """A program that names musl's loader, and prints fine.  Without musl the loader of that name is glibc's."""
+        source = self.plain / "small.c"
+        source.write_text('#include <stdio.h>\nint main(void) { return puts("fine") < 0; }\n', encoding="utf-8")
+        program = self.plain / "for_musl"
+        compiler = ["musl-gcc"]
+        if shutil.which("musl-gcc") is None or not pathlib.Path("/lib/ld-musl-x86_64.so.1").exists():
+            loader = self.plain / "ld-musl-x86_64.so.1"
+            loader.unlink(missing_ok=True)
+            loader.symlink_to("/lib64/ld-linux-x86-64.so.2")
+            compiler = ["cc", f"-Wl,--dynamic-linker={loader}"]
+        subprocess.run([*compiler, "-o", program, source], check=True)
+        return program
+
+    def script(self, name, text):
+        script = self.plain / name
+        script.write_text(text, encoding="utf-8")
+        script.chmod(0o755)
+        return script
+
+    def test_a_program_for_musl_runs_unprofiled(self):
+        program = self.musl_program()
+        self.assert_unprofiled("for_musl is built for the C library musl", program)
+        self.assert_unprofiled("for_musl is built for the C library musl", program.name,
+                               PATH=f"/no/such:{self.plain}:{os.environ['PATH']}")
+
+    def test_a_script_for_a_program_of_musl_runs_unprofiled(self):
+        program = self.musl_program()
+        direct = self.script("direct", f"#! {program} -x\n")
+        self.assert_unprofiled("for_musl is built for the C library musl", direct)
+        through_env = self.script("through_env", f"#!/usr/bin/env -S X=1 {program.name} -x")
+        self.assert_unprofiled("for_musl is built for the C library musl", through_env,
+                               PATH=f"{self.plain}:{os.environ['PATH']}")
+
+    def test_a_script_that_speaks_of_musl_is_preloaded(self):
+        script = self.script("speaks", "#!/bin/sh\n# not for ld-musl or so\necho fine\n")
+        process, out, err = self.run_entrypoint(script, SIPROF_LOG="warn")
+        self.assertEqual((out, err, process.returncode), ("fine\n", "", 0))
+        self.assertIn(str(process.pid), self.pids_that_loaded())
+
+    def test_a_loader_that_is_not_glibcs_own_means_unprofiled(self):
+        """gcompat on Alpine puts a file of that name there; a grep that finds nothing stands for it."""
+        folder = self.plain / "no_glibc"
+        folder.mkdir()
+        (folder / "grep").symlink_to(shutil.which("false"))
+        self.assert_unprofiled("with the GNU C library", "echo", "fine", PATH=f"{folder}:{os.environ['PATH']}")
+
     def test_without_a_command_it_says_how_it_is_used(self):
         process, out, err = self.run_entrypoint()
         self.assertEqual((out, process.returncode), ("", 2))
@@ -132,14 +180,44 @@ class EntrypointTest(unittest.TestCase):
                              env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
         self.assertEqual((run.stdout, run.returncode), ("1\n", 3))
 
+    def sysv(self, default, action="start", **variables):
+        """Runs the wrapper with another /etc/default and /var/lib; what the init script saw."""
+        wrapper = self.plain / "share/siprof/siprof-sysv"
+        text = (SCRIPTS / "deploy/siprof-sysv").read_text(encoding="utf-8")
+        for folder in ("/etc/default", "/var/lib"):
+            (self.plain / folder[1:]).mkdir(parents=True, exist_ok=True)
+            self.assertIn(folder, text)
+            text = text.replace(folder, f"{self.plain}{folder}")
+        wrapper.write_text(text, encoding="utf-8")
+        (self.plain / "etc/default/siprof-webapp").write_text(default, encoding="utf-8")
+        script = self.script("webapp", '#!/bin/sh\necho "$1 $SIPROF_SERVICE ${LD_PRELOAD##*/} $XDG_STATE_HOME $SIPROF_USER"\n')
+        process, out, err = self.run_entrypoint(script, action, program="share/siprof/siprof-sysv", **variables)
+        return out, err, process.returncode
+
     def test_a_sysv_service_is_preloaded_at_start_alone(self):
-        script = self.plain / "webapp"
-        script.write_text('#!/bin/sh\necho "$1 $SIPROF_SERVICE ${LD_PRELOAD##*/}"\n', encoding="utf-8")
-        script.chmod(0o755)
-        _, out, _ = self.run_entrypoint(script, "start", program="share/siprof/siprof-sysv")
-        self.assertEqual(out, "start webapp libsiprof.so\n")
-        _, out, _ = self.run_entrypoint(script, "stop", program="share/siprof/siprof-sysv")
-        self.assertEqual(out, "stop  \n")
+        self.assertRegex(self.sysv("")[0], r"^start webapp libsiprof\.so ")
+        self.assertEqual(self.sysv("", "stop"), ("stop    \n", "", 0))
+
+    def test_a_sysv_service_has_a_state_folder_of_its_own_user(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root to make a folder for another user")
+        folder = self.plain / "var/lib/siprof/webapp"
+        self.assertEqual(self.sysv("SIPROF_USER=nobody\n"), (f"start webapp libsiprof.so {folder} \n", "", 0))
+        for path in (folder, folder / "siprof"):
+            self.assertEqual((path.owner(), path.stat().st_mode & 0o777), ("nobody", 0o700))
+        # At the next start root follows no link that the service may have put there.
+        (folder / "siprof").rmdir()
+        (folder / "siprof").symlink_to(self.plain / "etc")
+        self.assertEqual(self.sysv("SIPROF_USER=nobody\n")[2], 0)
+        self.assertEqual((self.plain / "etc").owner(), "root")
+
+    def test_a_sysv_service_without_a_state_folder_starts_and_says_so(self):
+        out, err, status = self.sysv("SIPROF_USER=no-such-user\n") if os.geteuid() == 0 else self.sysv("SIPROF_USER=root\n")
+        self.assertEqual((out, status), ("start webapp libsiprof.so  \n", 0))
+        self.assertRegex(err, "siprof-sysv: .*webapp can't be made for")
+        self.assertFalse((self.plain / "var/lib/siprof/webapp").exists())
+        out, err, status = self.sysv("XDG_STATE_HOME=/srv/state\n")
+        self.assertEqual((out, err, status), ("start webapp libsiprof.so /srv/state \n", "", 0))
 
 
 if __name__ == "__main__":

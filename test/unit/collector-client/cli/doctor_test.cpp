@@ -113,7 +113,12 @@ TEST_CASE("missing, not executable, privileged and switched-off commands say so"
   CHECK_FALSE(says(examine(setuid, owner), "setuid"));
   CHECK(says(examine("env", usual({{"SIPROF_DISABLED", "1"}})), "SIPROF_DISABLED=1"));
   CHECK(says(examine("env", usual({{"OTEL_SDK_DISABLED", "true"}})), "OTEL_SDK_DISABLED"));
-  CHECK(examine("env", usual({{"SIPROF_DISABLED", "0"}})).obstacles.empty());
+  for (const char* on : {"true", "on", "yes", "TRUE"})
+    CHECK(says(examine("env", usual({{"SIPROF_DISABLED", on}})), "SIPROF_DISABLED="));
+  for (const char* off : {"0", "false", "off", "no", "", "2"})
+    CHECK(examine("env", usual({{"SIPROF_DISABLED", off}})).obstacles.empty());
+  for (const char* off : {"1", "on", "false", ""})
+    CHECK(examine("env", usual({{"OTEL_SDK_DISABLED", off}})).obstacles.empty());
   DoctorFacts no_shim = usual();
   no_shim.shim = absl::NotFoundError("libsiprof.so is missing");
   CHECK(says(examine("env", no_shim), "libsiprof.so is missing"));

@@ -92,16 +92,27 @@ TEST_CASE("a bad option is one line that says what to write") {
 }
 
 TEST_CASE("a bad environment value is a warning and the default holds") {
-  const Options o = options_from_environment({{"SIPROF_HZ", "fast"},
-                                              {"SIPROF_BUDGET", "off"},
-                                              {"SIPROF_KINDS", "none"},
-                                              {"OTEL_SDK_DISABLED", "true"}});
+  const Options o = options_from_environment(
+      {{"SIPROF_HZ", "fast"}, {"SIPROF_KINDS", "none"}, {"OTEL_SDK_DISABLED", "true"}});
   CHECK(o.hz == 100);
   REQUIRE(o.warnings.size() == 1);
   CHECK(o.warnings[0] == "SIPROF_HZ=fast is not used: write a number from 1 to 1000");
-  CHECK_FALSE(o.budget_share.has_value());
   CHECK(o.kinds.empty());
   CHECK(o.disabled);
+}
+
+TEST_CASE("options that have no effect yet are one warning, and the help says so") {
+  const Options o =
+      options_from_environment({{"SIPROF_BUDGET", "off"}, {"SIPROF_PYTHON_ALLOC", "no"}, {"SIPROF_HZ", "9"}});
+  CHECK_FALSE(o.budget_share.has_value());
+  CHECK_FALSE(o.python_alloc);
+  const std::string advice = ": without effect, this version of siprof doesn't use it yet";
+  CHECK(o.warnings == std::vector<std::string>{"SIPROF_BUDGET, SIPROF_PYTHON_ALLOC" + advice});
+  const auto line = parse_command_line({"--budget", "2%", "x"}, {{"SIPROF_BLOCK_INTERVAL", "2ms"}});
+  REQUIRE(line.ok());
+  CHECK(line->options.warnings == std::vector<std::string>{"SIPROF_BLOCK_INTERVAL, --budget" + advice});
+  CHECK(options_from_environment({{"SIPROF_BUDGET", ""}}).warnings.empty());
+  CHECK(options_help().find("--budget          not yet in effect: CPU that") != std::string::npos);
 }
 
 TEST_CASE("durations, sizes and shares are read with their units") {
