@@ -138,6 +138,26 @@ TEST_CASE("totals are summed per step and label without reading stacks") {
   CHECK(totals->points.at("b") == std::map<std::int64_t, std::int64_t>{{(start + 60) * kSecondNs, 4}});
 }
 
+TEST_CASE("a window longer than a step is spread over the steps it covers and its sum stays") {
+  const TempDir dir;
+  TestStore store(dir.path("store"));
+  const std::int64_t start = (kNowS - 600) / 60 * 60;
+  IncomingProfile minute = make_profile({.start_s = start + 5}, "main 6000000001");
+  minute.duration_ns = 60 * kSecondNs;
+  REQUIRE(store.store->write({&minute, 1}).front().ok());
+  const auto totals = store.reader->totals(select(), "cpu", 10 * kSecondNs, "");
+  REQUIRE(totals.ok());
+  const std::map<std::int64_t, std::int64_t>& points = totals->points.at("");
+  REQUIRE(points.size() == 7);
+  std::int64_t sum = 0;
+  for (const auto& [at, value] : points) {
+    const bool half = at == start * kSecondNs || at == (start + 60) * kSecondNs;
+    CHECK(std::abs(value - (half ? 500'000'000 : 1'000'000'000)) <= 1);
+    sum += value;
+  }
+  CHECK(sum == 6'000'000'001);
+}
+
 TEST_CASE("a level is averaged over the windows of an agent and added over agents") {
   const TempDir dir;
   TestStore store(dir.path("store"));

@@ -12,6 +12,8 @@ namespace siprof::collector::sqlite {
 namespace {
 
 constexpr int kMostTries = 3;
+// A longer window is a mistake of its sender, and not worth thousands of steps.
+constexpr std::int64_t kLongestSpreadNs = 86'400'000'000'000;
 constexpr absl::Duration kRemovalTime = absl::Milliseconds(20);
 
 bool matches(const CatalogView::Series& series, const Selection& selection) {
@@ -25,6 +27,25 @@ bool matches(const CatalogView::Series& series, const Selection& selection) {
 int column_of(const CatalogView::Series& series, const std::string& type) {
   const auto found = std::ranges::find(series.types, type, &ValueType::type);
   return found == series.types.end() ? -1 : static_cast<int>(found - series.types.begin());
+}
+
+// A window longer than a step belongs to all steps that it covers, else a minute of one busy core would be
+// six cores and five gaps. Each step gets its part by time; rounding the running sum keeps the total.
+void spread(const DayProfile& profile, std::int64_t step_ns, std::map<std::int64_t, std::int64_t>& points) {
+  const std::int64_t first = profile.start_ns / step_ns * step_ns;
+  if (profile.duration_ns <= step_ns || profile.duration_ns > kLongestSpreadNs) {
+    points[first] += profile.total;
+    return;
+  }
+  const std::int64_t end = profile.start_ns + profile.duration_ns;
+  std::int64_t given = 0;
+  for (std::int64_t step = first; step < end; step += step_ns) {
+    const std::int64_t covered = std::min(step + step_ns, end) - profile.start_ns;
+    const auto due =
+        static_cast<std::int64_t>(static_cast<__int128>(profile.total) * covered / profile.duration_ns);
+    points[step] += due - given;
+    given = due;
+  }
 }
 
 void add_types(const std::vector<ValueType>& more, std::vector<ValueType>& types) {
@@ -211,7 +232,7 @@ absl::StatusOr<SeriesTotals> SqliteReader::read_totals(const Selection& selectio
       if (is_level(type))
         levels.add(name, series.id, profile);
       else
-        points[profile.start_ns / step_ns * step_ns] += profile.total;
+        spread(profile, step_ns, points);
       return deadline();
     });
   });
