@@ -226,6 +226,7 @@ pageTest(
     assert.deepEqual(Object.fromEntries(link.searchParams), {
       service: 'checkout-api',
       kind: 'cpu',
+      type: 'cpu',
       from: 'now-1h',
       to: 'now',
       match: 'host.name=web-1',
