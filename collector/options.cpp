@@ -2,7 +2,6 @@
 #include "collector/options.h"
 
 #include <arpa/inet.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
@@ -83,6 +82,9 @@ absl::Status understand(const Texts& texts, Options& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("--store ", options.store_dir, ": this build stores into a folder only; give one"));
   if (options.store_dir.empty()) options.store_dir = default_store_dir();
+  if (options.store_dir.empty())
+    return absl::InvalidArgumentError(
+        "neither HOME nor XDG_STATE_HOME says where the store is: give --store DIR");
   if (options.tls_cert_file.empty() != options.tls_key_file.empty())
     return absl::InvalidArgumentError("--tls-cert and --tls-key go together: give both");
   if (!options.tls_client_ca_file.empty() && options.tls_cert_file.empty())
@@ -138,7 +140,8 @@ std::string default_store_dir() {
   if (state != nullptr && state[0] == '/') return absl::StrCat(state, "/siprof/store");
   const char* home = std::getenv("HOME");
   if (home != nullptr && home[0] == '/') return absl::StrCat(home, "/.local/state/siprof/store");
-  return absl::StrCat("/tmp/siprof-", ::getuid(), "/store");
+  // Not /tmp: who was there first would own our profiles.
+  return "";
 }
 
 absl::StatusOr<std::variant<Options, Printed>> parse_options(int argc, const char* const* argv) {

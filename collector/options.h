@@ -52,7 +52,7 @@ bool is_loopback(const std::string& host);
 // Refuses to listen beyond this machine to whoever comes, unless --insecure.
 absl::Status check_exposure(const Options& options);
 
-// $XDG_STATE_HOME/siprof/store, else ~/.local/state/siprof/store, else /tmp/siprof-UID/store.
+// $XDG_STATE_HOME/siprof/store, else ~/.local/state/siprof/store, else empty.
 std::string default_store_dir();
 
 }  // namespace siprof::collector

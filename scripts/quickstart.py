@@ -92,11 +92,15 @@ class Collector:
             # A session of its own: Ctrl-C is for the command, the collector is needed until the end.
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self.process.poll() is None:
-            if self.is_ready():
-                return True
-            time.sleep(0.05)
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while time.monotonic() < deadline and self.process.poll() is None:
+                if self.is_ready():
+                    return True
+                time.sleep(0.05)
+        except BaseException:  # Ctrl-C: nobody else knows the process yet
+            stop(self.process)
+            raise
         stop(self.process)
         return False
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is answered on the HTTP port: tokens, login, host names, listening beyond the machine.
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <thread>
 
 #include "collector/options.h"
@@ -83,6 +84,22 @@ TEST_CASE("listening beyond this machine needs tokens or the word insecure") {
   const auto bytes = parse({"--store-bytes", "2GiB"});
   REQUIRE(bytes.ok());
   CHECK(std::get<Options>(*bytes).store_bytes == std::int64_t{2} << 30);
+}
+
+TEST_CASE("without a home the store's folder has to be given: nothing below /tmp is trusted") {
+  const char* home = std::getenv("HOME");
+  const std::string before = home != nullptr ? home : "/";
+  const char* state = std::getenv("XDG_STATE_HOME");
+  const std::string state_before = state != nullptr ? state : "";
+  ::unsetenv("HOME");
+  ::unsetenv("XDG_STATE_HOME");
+  const char* arguments[] = {"siprof-collector", "--store", "/var/lib/siprof"};
+  const auto without = parse_options(1, arguments);
+  const auto with = parse_options(3, arguments);
+  ::setenv("HOME", before.c_str(), 1);
+  if (!state_before.empty()) ::setenv("XDG_STATE_HOME", state_before.c_str(), 1);
+  CHECK(without.status().message().find("--store DIR") != std::string::npos);
+  CHECK(with.ok());
 }
 
 }  // namespace

@@ -226,9 +226,50 @@ pageTest(
     assert.deepEqual(Object.fromEntries(link.searchParams), {
       service: 'checkout-api',
       kind: 'cpu',
+      type: 'cpu',
       from: 'now-1h',
       to: 'now',
       match: 'host.name=web-1',
     });
+  },
+);
+
+const focusedText = (page) => page.evaluate(() => document.activeElement.textContent);
+
+for (const [what, selector] of [
+  ['a sort header', 'th.col-total .sort'],
+  ['a function', 'tbody tr:nth-child(2) .function'],
+  ['a tab', '.graph-head .segment:has-text("Top table")'],
+  ['a kind', '.head .segment:has-text("Memory")'],
+])
+  pageTest(`${what} keeps the focus when Enter has chosen it`, { query: '?service=checkout-api' }, async (page) => {
+    await painted(page);
+    const before = page.url();
+    await page.focus(selector);
+    const text = await focusedText(page);
+    await page.keyboard.press('Enter');
+    await page.waitForFunction((url) => location.href !== url, before);
+    await page.waitForTimeout(300);
+    assert.equal(await focusedText(page), text);
+  });
+
+pageTest(
+  'a list that is open keeps its field and what was typed through a refresh',
+  { query: '?service=checkout-api' },
+  async (page, server) => {
+    await painted(page);
+    await page.click('.add-filter .picker');
+    await page.waitForSelector('.add-filter input');
+    await page.focus('.add-filter input');
+    await page.keyboard.type('ho');
+    const asked = server.requests.length;
+    // What a live page does every ten seconds.
+    await page.evaluate(() => document.querySelector('[title="Refresh (.)"]').click());
+    for (let i = 0; i < 50 && server.requests.length === asked; ++i) await page.waitForTimeout(20);
+    assert.ok(server.requests.length > asked, 'the page asked again');
+    await page.waitForTimeout(300);
+    await page.keyboard.type('st');
+    assert.equal(await page.inputValue('.add-filter input'), 'host');
+    assert.equal(await page.evaluate(() => document.activeElement.tagName), 'INPUT');
   },
 );

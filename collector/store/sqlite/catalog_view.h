@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The catalogue in memory, as queries want it: ids are indices. Rows are only
-// ever added, so it catches up by reading what lies behind the last id.
+// The catalogue in memory, as queries want it: by id. It catches up by reading what
+// lies behind the last id; after a sweep (catalog_sweep.h) it starts over, and a
+// query that began before has to as well (generation()).
 // Shared by all queries of a reader; not thread-safe (the reader locks it).
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "collector/store/reader.h"
 #include "collector/store/sqlite/database.h"
+#include "collector/store/sqlite/rows_by_id.h"
 
 namespace siprof::collector::sqlite {
 
@@ -53,34 +56,49 @@ class CatalogView {
   absl::Status update_series();
   // Nodes of one service, and all frames and strings.
   absl::Status update_stacks(std::int64_t service);
+  // Counts sweeps, as of the last update.
+  std::int64_t generation() const { return generation_; }
 
-  const std::vector<std::string>& services() const { return services_; }
-  const std::vector<Series>& series() const { return series_; }  // [id]; id 0: an unused id
+  const RowsById<std::string>& services() const { return rows_.services; }
+  const RowsById<Series>& series() const { return rows_.series; }
   // 0: unknown.
   std::int64_t service_id(const std::string& name) const;
 
-  // By id; index 0 is "none" and there.
-  const std::vector<std::string>& strings() const { return strings_; }
-  const std::vector<Function>& functions() const { return functions_; }
-  const std::vector<Mapping>& mappings() const { return mappings_; }
-  const std::vector<Frame>& frames() const { return frames_; }
-  const std::vector<Node>& nodes(std::int64_t service) { return nodes_[service]; }
+  const RowsById<std::string>& strings() const { return rows_.strings; }
+  const RowsById<Function>& functions() const { return rows_.functions; }
+  const RowsById<Mapping>& mappings() const { return rows_.mappings; }
+  const RowsById<Frame>& frames() const { return rows_.frames; }
+  // By index, as stacks are added up; a node that was swept is an outermost one without a frame.
+  const std::vector<Node>& nodes(std::int64_t service) { return rows_.nodes[service]; }
 
  private:
+  struct Rows {
+    RowsById<std::string> services;
+    RowsById<std::shared_ptr<const Labels>> label_sets;
+    RowsById<Series> series;
+    RowsById<std::string> strings;
+    RowsById<Function> functions;
+    RowsById<Mapping> mappings;
+    RowsById<Frame> frames;
+    absl::flat_hash_map<std::int64_t, std::vector<Node>> nodes;
+  };
+
   explicit CatalogView(Database db) : db_(std::move(db)) {}
+  // `read` in one snapshot of the catalogue, of which `generation_` is told first.
+  absl::Status in_snapshot(const std::function<absl::Status()>& read);
+  absl::Status start_over_if_swept();
+  absl::Status for_each(absl::string_view sql, std::int64_t after, std::int64_t service,
+                        const std::function<absl::Status(Statement&)>& visit);
   template <typename Row, typename Read>
-  absl::Status append(absl::string_view sql, std::int64_t bound, std::vector<Row>& rows, Read read);
+  absl::Status append(absl::string_view sql, RowsById<Row>& rows, Read read);
+  absl::Status read_series();
+  absl::Status read_stacks(std::int64_t service);
+  absl::Status read_nodes(std::int64_t service);
   absl::Status read_strings();
 
   Database db_;
-  std::vector<std::string> services_{1};
-  std::vector<std::shared_ptr<const Labels>> label_sets_{1};
-  std::vector<Series> series_{1};
-  std::vector<std::string> strings_{1};
-  std::vector<Function> functions_{1};
-  std::vector<Mapping> mappings_{1};
-  std::vector<Frame> frames_{1};
-  absl::flat_hash_map<std::int64_t, std::vector<Node>> nodes_;
+  std::int64_t generation_ = 0;
+  Rows rows_;
 };
 
 }  // namespace siprof::collector::sqlite

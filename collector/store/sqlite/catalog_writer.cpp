@@ -144,6 +144,11 @@ absl::StatusOr<std::uint32_t> CatalogWriter::stack_node(Id service, std::uint32_
   return id;
 }
 
+absl::StatusOr<std::int64_t> CatalogWriter::sweep(std::span<const std::string> day_files, Sweep sweep) {
+  if (sweep == Sweep::kDo) forget();
+  return sweep_catalog(db_, day_files, sweep);
+}
+
 absl::StatusOr<Id> CatalogWriter::setting(absl::string_view name) {
   Statement& find = statements_.find_setting;
   const absl::StatusOr<bool> row = find.bind(1, name).step();

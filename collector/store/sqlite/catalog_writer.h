@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "collector/store/sqlite/catalog_sweep.h"
 #include "collector/store/sqlite/database.h"
 #include "collector/store/sqlite/intern_table.h"
 
@@ -65,6 +67,9 @@ class CatalogWriter {
     return found == stacks_.end() ? std::nullopt : std::optional(found->second);
   }
   void remember_stack(const StackHash& hash, std::uint32_t node) { stacks_.emplace(hash, node); }
+
+  // See catalog_sweep.h. Between two transactions only: ids that were given out may be gone after.
+  absl::StatusOr<std::int64_t> sweep(std::span<const std::string> day_files, Sweep sweep);
 
   absl::StatusOr<Id> setting(absl::string_view name);
   absl::Status set_setting(absl::string_view name, Id value);

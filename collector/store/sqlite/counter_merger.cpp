@@ -29,9 +29,10 @@ absl::Status CounterMerger::add(absl::string_view counters, std::int64_t start_n
 absl::StatusOr<std::map<std::string, std::uint64_t>> CounterMerger::finish(const CatalogView& view) const {
   std::map<std::string, std::uint64_t> merged;
   for (const auto& [id, counter] : counters_) {
-    if (id == 0 || id >= view.strings().size())
+    const auto name_id = static_cast<std::int64_t>(id);
+    if (!view.strings().contains(name_id))
       return absl::DataLossError("a stored profile has a counter whose name isn't in the catalogue");
-    const std::string& name = view.strings()[id];
+    const std::string& name = view.strings()[name_id];
     merged.emplace(name, is_level_counter(name) ? counter.last : counter.sum);
   }
   return merged;

@@ -16,8 +16,8 @@
 
 namespace siprof::collector::sqlite {
 
-// Disk full and I/O errors are RESOURCE_EXHAUSTED (worth a retry when there is
-// room again), a damaged file is DATA_LOSS, a lock held too long UNAVAILABLE.
+// Disk full and I/O errors, which a full disk makes too, are RESOURCE_EXHAUSTED (worth a retry
+// when there is room again), a damaged file is DATA_LOSS, a lock held too long UNAVAILABLE.
 absl::Status status_of(int code, sqlite3* db, absl::string_view doing);
 
 class Statement {

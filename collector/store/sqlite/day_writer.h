@@ -4,10 +4,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "collector/store/sqlite/database.h"
 #include "collector/store/sqlite/profile_row.h"
@@ -25,14 +28,20 @@ class DayWriter {
  private:
   struct Statements {
     Statement profile, body, range;
+    std::optional<Statement> reference;  // unset in a file of version 1
   };
   DayWriter(Database db, Statements statements, Id last_body)
       : db_(std::move(db)), statements_(std::move(statements)), last_body_(last_body) {}
+  using Reference = std::pair<Id, Id>;  // space, id
+  absl::StatusOr<std::vector<Stored>> write_all(std::span<const ProfileRow* const> rows);
   absl::StatusOr<Stored> insert(const ProfileRow& row, Id body);
+  absl::Status refer(const ProfileRow& row);
+  absl::Status refer_to(Reference reference);
 
   Database db_;
   Statements statements_;
   Id last_body_;
+  absl::flat_hash_set<Reference> referred_;  // known to be in the file, or in the open transaction
 };
 
 }  // namespace siprof::collector::sqlite

@@ -43,6 +43,8 @@ CREATE TABLE setting(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWI
 // profile is small and in the order that queries read it: a chart never touches
 // body. Its key makes delivery exactly-once: a repeat has the same agent,
 // sequence, series and start, so it meets its own row, whichever file is asked.
+// reference: all ids besides series that the day's profiles use, each once, so that
+// what is still in use is known without reading a body.
 const char kDaySchema[] = R"sql(
 CREATE TABLE profile(series_id INTEGER NOT NULL, start_ns INTEGER NOT NULL, agent_id INTEGER NOT NULL,
   sequence INTEGER NOT NULL, duration_ns INTEGER NOT NULL, period INTEGER NOT NULL, body_id INTEGER NOT NULL,
@@ -51,6 +53,7 @@ CREATE TABLE profile(series_id INTEGER NOT NULL, start_ns INTEGER NOT NULL, agen
   PRIMARY KEY(series_id, start_ns, agent_id, sequence)) WITHOUT ROWID;
 CREATE TABLE body(id INTEGER PRIMARY KEY, stacks BLOB NOT NULL, counters BLOB NOT NULL);
 CREATE TABLE series_range(series_id INTEGER PRIMARY KEY, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL);
+CREATE TABLE reference(space INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(space, id)) WITHOUT ROWID;
 )sql";
 
 std::int64_t day_of(std::int64_t unix_ns) {

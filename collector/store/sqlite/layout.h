@@ -5,10 +5,11 @@
 //   DIR/catalog.db           names: services, series, functions, stacks
 //   DIR/10s/2023-11-14.db    profiles that start on that day (UTC), one file per tier and day
 //
-// The catalogue only grows and only gains rows, so that an id once read is good
-// for ever. A profile is in a day file only after all it refers to is in the
-// catalogue: the writer commits the catalogue first (synchronous=FULL, so that
-// this order survives a power cut too), then the day.
+// A profile is in a day file only after all it refers to is in the catalogue: the
+// writer commits the catalogue first (synchronous=FULL, so that this order survives
+// a power cut too), then the day. When days were removed, what no day refers to any
+// more leaves the catalogue (catalog_sweep.h). An id is never given out twice, and
+// each sweep counts up the setting `generation`, by which readers notice.
 #pragma once
 
 #include <sys/types.h>
@@ -24,7 +25,13 @@
 
 namespace siprof::collector::sqlite {
 
-inline constexpr int kLayoutVersion = 1;
+inline constexpr int kLayoutVersion = 1;  // of the catalogue
+// Files of version 1 have no table `reference`: while one is there nothing is swept.
+inline constexpr int kDayVersion = 2;
+// Values of reference.space; positive ones are services, whose stack nodes are meant.
+inline constexpr std::int64_t kAgentSpace = -1;
+inline constexpr std::int64_t kStringSpace = -2;
+inline constexpr char kGeneration[] = "generation";
 // One profile has at most this many sample types (columns total_0 … total_7).
 inline constexpr int kMaxTypes = 8;
 inline constexpr std::int64_t kDayNs = 86'400'000'000'000;

@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/store/sqlite/merged_names.h"
 
-#include <vector>
-
 namespace siprof::collector::sqlite {
 namespace {
-
-// A damaged id reads as the empty row 0.
-template <typename Row>
-const Row& at(const std::vector<Row>& rows, std::int64_t id) {
-  return rows[id > 0 && id < static_cast<std::int64_t>(rows.size()) ? static_cast<std::size_t>(id) : 0];
-}
 
 // What a frame without a symbol is called: all of a file's together.
 std::string file_name(const std::string& path) {
@@ -28,23 +20,23 @@ std::uint32_t MergedNames::text(const std::string& text) {
 }
 
 std::uint32_t MergedNames::string(std::int64_t id) {
-  return text(at(view_.strings(), id));
+  return text(view_.strings()[id]);
 }
 
 std::uint32_t MergedNames::mapping(std::int64_t id) {
   if (id == 0) return 0;
   const auto [slot, fresh] = mappings_.try_emplace(id, merged_.mappings.size() + 1);
   if (fresh) {
-    const CatalogView::Mapping& m = at(view_.mappings(), id);
+    const CatalogView::Mapping& m = view_.mappings()[id];
     merged_.mappings.push_back(
-        {at(view_.strings(), m.file), at(view_.strings(), m.build_id), m.start, m.limit, m.offset});
+        {view_.strings()[m.file], view_.strings()[m.build_id], m.start, m.limit, m.offset});
   }
   return slot->second;
 }
 
 std::uint32_t MergedNames::frame(std::uint32_t id) {
   const auto [slot, fresh] = frames_.try_emplace(id, merged_.frames.size());
-  if (fresh) merged_.frames.push_back(make_frame(at(view_.frames(), id)));
+  if (fresh) merged_.frames.push_back(make_frame(view_.frames()[id]));
   return slot->second;
 }
 
@@ -54,7 +46,7 @@ StackFrame MergedNames::make_frame(const CatalogView::Frame& frame) {
   out.line = frame.line;
   out.address = frame.address;
   out.inlined = frame.inlined;
-  const CatalogView::Function& function = at(view_.functions(), frame.function);
+  const CatalogView::Function& function = view_.functions()[frame.function];
   out.system_name = string(function.system_name);
   out.file = string(function.file);
   out.start_line = function.start_line;
@@ -62,8 +54,8 @@ StackFrame MergedNames::make_frame(const CatalogView::Frame& frame) {
   if (out.name == 0) out.name = out.system_name;
   out.symbolized = out.name != 0;
   if (!out.symbolized) {
-    const CatalogView::Mapping& m = at(view_.mappings(), frame.mapping);
-    out.name = text(file_name(at(view_.strings(), m.file)));
+    const CatalogView::Mapping& m = view_.mappings()[frame.mapping];
+    out.name = text(file_name(view_.strings()[m.file]));
   }
   return out;
 }

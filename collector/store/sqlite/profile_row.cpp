@@ -187,14 +187,16 @@ absl::string_view text_at(const Profile& profile, std::int64_t index) {
   return profile.string_table(static_cast<int>(index));
 }
 
-absl::StatusOr<std::string> make_counters(const IncomingProfile& incoming, CatalogWriter& catalog) {
+absl::Status set_counters(const IncomingProfile& incoming, CatalogWriter& catalog, ProfileRow& row) {
   Counters counters;
   for (const auto& [name, value] : incoming.counters) {
     const absl::StatusOr<Id> id = catalog.string(name);
     if (!id.ok()) return id.status();
     counters.emplace_back(static_cast<std::uint64_t>(*id), value);
+    row.counter_names.push_back(*id);
   }
-  return encode_counters(counters);
+  row.counters = encode_counters(counters);
+  return absl::OkStatus();
 }
 
 std::vector<std::int64_t> totals_of(const StackValues& stacks) {
@@ -215,6 +217,7 @@ absl::Status set_identity(const IncomingProfile& incoming, CatalogWriter& catalo
   if (!series.ok()) return series.status();
   const absl::StatusOr<Id> agent = catalog.agent(incoming.agent_id);
   if (!agent.ok()) return agent.status();
+  row.service = service;
   row.series = *series;
   row.agent = *agent;
   row.sequence = static_cast<std::int64_t>(incoming.sequence);
@@ -246,13 +249,12 @@ absl::StatusOr<ProfileRow> make_row(const IncomingProfile& incoming, CatalogWrit
   if (!service.ok()) return service.status();
   ProfileRow row;
   if (absl::Status status = set_identity(incoming, catalog, *service, row); !status.ok()) return status;
-  const absl::StatusOr<StackValues> stacks = ProfileReader(incoming.profile, catalog, *service).stacks();
+  absl::StatusOr<StackValues> stacks = ProfileReader(incoming.profile, catalog, *service).stacks();
   if (!stacks.ok()) return stacks.status();
   row.totals = totals_of(*stacks);
   row.stacks = encoder.encode(*stacks);
-  absl::StatusOr<std::string> counters = make_counters(incoming, catalog);
-  if (!counters.ok()) return counters.status();
-  row.counters = *std::move(counters);
+  row.stack_ids = std::move(stacks->ids);
+  if (absl::Status status = set_counters(incoming, catalog, row); !status.ok()) return status;
   return row;
 }
 

@@ -17,6 +17,7 @@
 namespace siprof::collector::sqlite {
 
 struct ProfileRow {
+  Id service = 0;
   Id series = 0;
   Id agent = 0;
   std::int64_t sequence = 0;
@@ -26,6 +27,8 @@ struct ProfileRow {
   std::vector<std::int64_t> totals;  // per sample type
   std::string stacks;                // StackEncoder's
   std::string counters;
+  std::vector<std::uint32_t> stack_ids;
+  std::vector<Id> counter_names;
 };
 
 // "samples/count,cpu/nanoseconds;cpu/nanoseconds": what a series is told apart by

@@ -3,12 +3,18 @@
 
 #include <algorithm>
 
+#include "absl/time/clock.h"
 #include "collector/store/kinds.h"
 #include "collector/store/sqlite/counter_merger.h"
 #include "collector/store/sqlite/stack_merger.h"
 
 namespace siprof::collector::sqlite {
 namespace {
+
+constexpr int kMostTries = 3;
+// A longer window is a mistake of its sender, and not worth thousands of steps.
+constexpr std::int64_t kLongestSpreadNs = 86'400'000'000'000;
+constexpr absl::Duration kRemovalTime = absl::Milliseconds(20);
 
 bool matches(const CatalogView::Series& series, const Selection& selection) {
   if (series.kind != selection.kind) return false;
@@ -21,6 +27,25 @@ bool matches(const CatalogView::Series& series, const Selection& selection) {
 int column_of(const CatalogView::Series& series, const std::string& type) {
   const auto found = std::ranges::find(series.types, type, &ValueType::type);
   return found == series.types.end() ? -1 : static_cast<int>(found - series.types.begin());
+}
+
+// A window longer than a step belongs to all steps that it covers, else a minute of one busy core would be
+// six cores and five gaps. Each step gets its part by time; rounding the running sum keeps the total.
+void spread(const DayProfile& profile, std::int64_t step_ns, std::map<std::int64_t, std::int64_t>& points) {
+  const std::int64_t first = profile.start_ns / step_ns * step_ns;
+  if (profile.duration_ns <= step_ns || profile.duration_ns > kLongestSpreadNs) {
+    points[first] += profile.total;
+    return;
+  }
+  const std::int64_t end = profile.start_ns + profile.duration_ns;
+  std::int64_t given = 0;
+  for (std::int64_t step = first; step < end; step += step_ns) {
+    const std::int64_t covered = std::min(step + step_ns, end) - profile.start_ns;
+    const auto due =
+        static_cast<std::int64_t>(static_cast<__int128>(profile.total) * covered / profile.duration_ns);
+    points[step] += due - given;
+    given = due;
+  }
 }
 
 void add_types(const std::vector<ValueType>& more, std::vector<ValueType>& types) {
@@ -54,6 +79,32 @@ absl::StatusOr<std::vector<DayPath>> SqliteReader::days(TimeRange range) const {
   return days;
 }
 
+// Names that were swept while a query ran belong to days that it has read: it has to begin anew.
+// And a day's log is removed before the day, so that opening it just then is an error.
+// An I/O error is no limit that this client has reached, as RESOURCE_EXHAUSTED would say.
+template <typename Query>
+auto SqliteReader::unswept(Query query) const -> decltype(query()) {
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    const absl::StatusOr<std::int64_t> before = generation();
+    if (!before.ok()) return before.status();
+    auto result = query();
+    if (absl::IsResourceExhausted(result.status()))
+      result = absl::UnavailableError(result.status().message());
+    const absl::StatusOr<std::int64_t> after = generation();
+    if (!after.ok()) return after.status();
+    const bool removing = absl::IsUnavailable(result.status()) && tries + 1 < kMostTries;
+    if (*before == *after && !removing) return result;
+    if (removing) absl::SleepFor(kRemovalTime);
+  }
+  return absl::UnavailableError("old profiles are being removed: ask again");
+}
+
+absl::StatusOr<std::int64_t> SqliteReader::generation() const {
+  const std::lock_guard lock(mutex_);
+  if (absl::Status status = view_->update_series(); !status.ok()) return status;
+  return view_->generation();
+}
+
 absl::Status SqliteReader::walk_ranges(
     TimeRange range, const std::function<void(const CatalogView::Series&, SeriesRange)>& visit) const {
   const absl::StatusOr<std::vector<DayPath>> days = this->days(range);
@@ -72,18 +123,22 @@ absl::Status SqliteReader::walk_ranges(
   const std::lock_guard lock(mutex_);
   if (absl::Status status = view_->update_series(); !status.ok()) return status;
   for (const SeriesRange& at : found) {
-    if (at.series <= 0 || at.series >= static_cast<std::int64_t>(view_->series().size()))
+    if (!view_->series().contains(at.series))
       return absl::DataLossError("a day's file names a series that isn't in the catalogue");
-    visit(view_->series()[static_cast<std::size_t>(at.series)], at);
+    visit(view_->series()[at.series], at);
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<ServiceInfo>> SqliteReader::services() const {
+  return unswept([&] { return read_services(); });
+}
+
+absl::StatusOr<std::vector<ServiceInfo>> SqliteReader::read_services() const {
   std::map<std::string, ServiceInfo> by_name;
   std::map<std::string, std::map<std::string, std::vector<ValueType>>> types;
   absl::Status status = walk_ranges({}, [&](const CatalogView::Series& series, SeriesRange at) {
-    const std::string& name = view_->services()[static_cast<std::size_t>(series.service)];
+    const std::string& name = view_->services()[series.service];
     ServiceInfo& info =
         by_name.try_emplace(name, ServiceInfo{name, at.first_ns, at.last_ns, {}, {}, {}}).first->second;
     info.first_ns = std::min(info.first_ns, at.first_ns);
@@ -107,9 +162,14 @@ absl::StatusOr<std::vector<ServiceInfo>> SqliteReader::services() const {
 
 absl::StatusOr<std::map<std::string, std::set<std::string>>> SqliteReader::labels(const std::string& service,
                                                                                   TimeRange range) const {
+  return unswept([&] { return read_labels(service, range); });
+}
+
+absl::StatusOr<std::map<std::string, std::set<std::string>>> SqliteReader::read_labels(
+    const std::string& service, TimeRange range) const {
   std::map<std::string, std::set<std::string>> labels;
   absl::Status status = walk_ranges(range, [&](const CatalogView::Series& series, SeriesRange) {
-    if (!service.empty() && view_->services()[static_cast<std::size_t>(series.service)] != service) return;
+    if (!service.empty() && view_->services()[series.service] != service) return;
     for (const auto& [name, value] : *series.labels) labels[name].insert(value);
   });
   if (!status.ok()) return status;
@@ -122,8 +182,8 @@ absl::StatusOr<SqliteReader::Chosen> SqliteReader::choose(const Selection& selec
   const std::int64_t service = view_->service_id(selection.service);
   if (service == 0) return absl::NotFoundError("there is no service \"" + selection.service + "\"");
   Chosen chosen;
-  for (const CatalogView::Series& series : view_->series())
-    if (series.service == service && matches(series, selection)) chosen.emplace(series.id, series);
+  for (const auto& [id, series] : view_->series())
+    if (series.service == service && matches(series, selection)) chosen.emplace(id, series);
   return chosen;
 }
 
@@ -151,6 +211,11 @@ absl::Status SqliteReader::walk(
 
 absl::StatusOr<SeriesTotals> SqliteReader::totals(const Selection& selection, const std::string& type,
                                                   std::int64_t step_ns, const std::string& by) const {
+  return unswept([&] { return read_totals(selection, type, step_ns, by); });
+}
+
+absl::StatusOr<SeriesTotals> SqliteReader::read_totals(const Selection& selection, const std::string& type,
+                                                       std::int64_t step_ns, const std::string& by) const {
   const absl::StatusOr<Chosen> chosen = choose(selection);
   if (!chosen.ok()) return chosen.status();
   SeriesTotals totals;
@@ -167,7 +232,7 @@ absl::StatusOr<SeriesTotals> SqliteReader::totals(const Selection& selection, co
       if (is_level(type))
         levels.add(name, series.id, profile);
       else
-        points[profile.start_ns / step_ns * step_ns] += profile.total;
+        spread(profile, step_ns, points);
       return deadline();
     });
   });
@@ -216,6 +281,11 @@ absl::Status SqliteReader::merge(const Chosen& chosen, const Selection& selectio
 }
 
 absl::StatusOr<MergedStacks> SqliteReader::stacks(const Selection& selection, const std::string& type) const {
+  return unswept([&] { return read_stacks(selection, type); });
+}
+
+absl::StatusOr<MergedStacks> SqliteReader::read_stacks(const Selection& selection,
+                                                       const std::string& type) const {
   const absl::StatusOr<Chosen> chosen = choose(selection);
   if (!chosen.ok()) return chosen.status();
   std::vector<ValueType> types;

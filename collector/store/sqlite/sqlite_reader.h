@@ -39,6 +39,17 @@ class SqliteReader final : public StoreReader {
   SqliteReader(Layout layout, Tier finest, std::unique_ptr<CatalogView> view)
       : layout_(std::move(layout)), finest_(std::move(finest)), view_(std::move(view)) {}
 
+  absl::StatusOr<std::vector<ServiceInfo>> read_services() const;
+  absl::StatusOr<std::map<std::string, std::set<std::string>>> read_labels(const std::string& service,
+                                                                           TimeRange range) const;
+  absl::StatusOr<SeriesTotals> read_totals(const Selection& selection, const std::string& type,
+                                           std::int64_t step_ns, const std::string& by) const;
+  absl::StatusOr<MergedStacks> read_stacks(const Selection& selection, const std::string& type) const;
+
+  template <typename Query>
+  auto unswept(Query query) const -> decltype(query());
+  // Of the catalogue as it is now.
+  absl::StatusOr<std::int64_t> generation() const;
   absl::StatusOr<std::vector<DayPath>> days(TimeRange range) const;
   // Calls `visit` for the chosen series that are in a day, oldest day first.
   absl::Status walk(const Chosen& chosen, const Selection& selection,

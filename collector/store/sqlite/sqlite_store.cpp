@@ -2,6 +2,7 @@
 #include "collector/store/sqlite/sqlite_store.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -14,7 +15,9 @@ namespace {
 constexpr std::size_t kMaxOpenDays = 4;
 // Clocks differ. Beyond this a profile would sit in a day that retention never reaches.
 constexpr std::int64_t kMaxAheadNs = 3'600'000'000'000;
+constexpr std::int64_t kAllDays = std::numeric_limits<std::int64_t>::min();
 constexpr char kFloorDay[] = "floor_day";
+constexpr char kSweptDay[] = "swept_day";  // floor_day when the catalogue was last swept
 
 // An error of the engine, as against one of the profile.
 bool of_engine(const absl::Status& status) {
@@ -35,7 +38,7 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::open(StoreOptions opti
   if (!floor_day.ok()) return floor_day.status();
   std::unique_ptr<SqliteStore> store(
       new SqliteStore(std::move(options), *std::move(lock), *std::move(catalog), *floor_day));
-  if (absl::Status status = store->maintain(); !status.ok()) return status;
+  if (absl::Status status = store->remove_expired(); !status.ok()) return status;
   return store;
 }
 
@@ -147,7 +150,19 @@ absl::Status SqliteStore::maintain() {
   if (absl::Status status = remove_expired(); !status.ok()) return status;
   // That there is no room even so is for write() to say.
   (void)make_room();
-  return absl::OkStatus();
+  return sweep();
+}
+
+absl::Status SqliteStore::sweep() {
+  const absl::StatusOr<Id> swept = catalog_->setting(kSweptDay);
+  if (!swept.ok()) return swept.status();
+  if (*swept == floor_day_) return absl::OkStatus();
+  const absl::StatusOr<std::vector<std::string>> files = day_files(kAllDays);
+  if (!files.ok()) return files.status();
+  const absl::Status status = catalog_->sweep(*files, Sweep::kDo).status();
+  if (absl::IsFailedPrecondition(status)) return absl::OkStatus();  // later, when the old files are gone
+  if (!status.ok()) return status;
+  return catalog_->set_setting(kSweptDay, floor_day_);
 }
 
 absl::Status SqliteStore::remove_expired() {
@@ -164,18 +179,60 @@ absl::Status SqliteStore::remove_expired() {
 }
 
 absl::Status SqliteStore::make_room() {
-  if (options_.max_bytes == 0 || bytes() <= options_.max_bytes) return absl::OkStatus();
+  const std::int64_t before = bytes();
+  const std::int64_t today = day_of(options_.now_ns());
+  if (options_.max_bytes == 0 || before <= options_.max_bytes) return absl::OkStatus();
+  if (refused_.bytes == before && refused_.day == today) return refused_.why;
+  if (absl::Status status = sweep(); !status.ok()) return status;
+  if (bytes() <= options_.max_bytes) return absl::OkStatus();
+  const absl::StatusOr<std::int64_t> least = least_bytes();
+  if (!least.ok()) return least.status();
+  absl::Status status = make_room_with(*least);
+  refused_ = {status.ok() ? -1 : bytes(), today, status};
+  return status;
+}
+
+// History goes only where that makes room: the days before today, until it is enough.
+absl::Status SqliteStore::make_room_with(std::int64_t least_bytes) {
+  const std::int64_t today = day_of(options_.now_ns());
   for (const Tier& tier : options_.tiers) {
+    if (least_bytes > options_.max_bytes) break;
     const absl::StatusOr<std::vector<DayPath>> days = layout_.days(tier);
     if (!days.ok()) return days.status();
-    for (std::size_t i = 0; i + 1 < days->size(); ++i) {
-      if (absl::Status status = remove_day(tier, (*days)[i]); !status.ok()) return status;
+    for (const DayPath& day : *days) {
+      if (day.day >= today) break;
+      if (absl::Status status = remove_day(tier, day); !status.ok()) return status;
+      if (bytes() <= options_.max_bytes) return absl::OkStatus();
+      if (absl::Status status = sweep(); !status.ok()) return status;
       if (bytes() <= options_.max_bytes) return absl::OkStatus();
     }
   }
   return absl::ResourceExhaustedError(
-      absl::StrCat("the store ", options_.dir, " has reached --store-bytes ", options_.max_bytes,
-                   " with its newest day alone: raise it, or the disk's share for the store"));
+      absl::StrCat("the store ", options_.dir, " takes ", bytes(), " bytes, --store-bytes is ",
+                   options_.max_bytes, ", and what came in today takes ", least_bytes,
+                   " with its names: removing older days can't make enough room, raise --store-bytes"));
+}
+
+absl::StatusOr<std::int64_t> SqliteStore::least_bytes() {
+  const absl::StatusOr<std::vector<std::string>> files = day_files(day_of(options_.now_ns()));
+  if (!files.ok()) return files.status();
+  absl::StatusOr<std::int64_t> names = catalog_->sweep(*files, Sweep::kTry);
+  if (absl::IsFailedPrecondition(names.status())) names = 0;  // not known, so let days go
+  if (!names.ok()) return names;
+  std::int64_t bytes = *names;
+  for (const std::string& file : *files) bytes += Layout::database_bytes(file);
+  return bytes;
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteStore::day_files(std::int64_t from_day) const {
+  std::vector<std::string> files;
+  for (const Tier& tier : options_.tiers) {
+    const absl::StatusOr<std::vector<DayPath>> days = layout_.days(tier);
+    if (!days.ok()) return days.status();
+    for (const DayPath& day : *days)
+      if (day.day >= from_day) files.push_back(day.path);
+  }
+  return files;
 }
 
 absl::Status SqliteStore::remove_day(const Tier& tier, const DayPath& day) {
@@ -189,11 +246,9 @@ absl::Status SqliteStore::remove_day(const Tier& tier, const DayPath& day) {
 
 std::int64_t SqliteStore::bytes() const {
   std::int64_t bytes = Layout::database_bytes(layout_.catalog());
-  for (const Tier& tier : options_.tiers) {
-    const absl::StatusOr<std::vector<DayPath>> days = layout_.days(tier);
-    if (!days.ok()) continue;
-    for (const DayPath& day : *days) bytes += Layout::database_bytes(day.path);
-  }
+  const absl::StatusOr<std::vector<std::string>> files = day_files(kAllDays);
+  if (!files.ok()) return bytes;
+  for (const std::string& file : *files) bytes += Layout::database_bytes(file);
   return bytes;
 }
 

@@ -40,8 +40,8 @@ class SqliteStore final : public Store {
   std::vector<absl::StatusOr<Stored>> write(std::span<const IncomingProfile> batch) override;
   absl::Status ready() const override { return health_.ready(); }
 
-  // Removes what retention and the size limit say; also done by write() when a
-  // day begins. Any thread.
+  // Removes what retention and the size limit say, which write() does too when a day begins or there
+  // is no room; then the names that nothing refers to any more. Any thread.
   absl::Status maintain();
   std::int64_t bytes() const;
 
@@ -62,6 +62,11 @@ class SqliteStore final : public Store {
   absl::Status remove_day(const Tier& tier, const DayPath& day);
   absl::Status remove_expired();
   absl::Status make_room();
+  absl::Status make_room_with(std::int64_t least_bytes);
+  // What stays however many days go: those from today on and the names in them.
+  absl::StatusOr<std::int64_t> least_bytes();
+  absl::Status sweep();
+  absl::StatusOr<std::vector<std::string>> day_files(std::int64_t from_day) const;
 
   const StoreOptions options_;
   const Layout layout_;
@@ -74,6 +79,11 @@ class SqliteStore final : public Store {
   // Days before it were removed. One that came back would be mistaken for the
   // old file by a reader that still has that one open.
   std::int64_t floor_day_;
+  // make_room() said no at that size on that day: asked again, it needn't look again.
+  struct Refused {
+    std::int64_t bytes = -1, day = 0;
+    absl::Status why;
+  } refused_;
 };
 
 }  // namespace siprof::collector::sqlite

@@ -92,6 +92,7 @@ MergedStacks StackMerger::finish(std::int64_t service, CatalogView& view) const 
   MergedNames names(view, merged);
   if (nodes_ == 0) return merged;
   const std::vector<CatalogView::Node>& nodes = view.nodes(service);
+  if (nodes.size() < nodes_) return merged;  // swept meanwhile: the reader asks again
   for (std::size_t t = 0; t < types_.size(); ++t) merged.without_stack[t] = value(t, 0);
   std::vector<std::int32_t> index(nodes_, -1);
   for (const std::uint32_t id : used_nodes(nodes)) {

@@ -148,9 +148,8 @@ export function getTop(state: State, signal: AbortSignal): Promise<Top> {
 }
 
 export function profileAddress(state: State): string {
-  // The answer holds all types of the kind; `type` would be refused as meaningless.
-  const query = selection(state).filter(([name]) => name !== 'type');
-  return `api/v1/profile?${new URLSearchParams(query)}`;
+  // The answer holds all types of the kind; `type` is the one that pprof opens with.
+  return `api/v1/profile?${new URLSearchParams(selection(state))}`;
 }
 
 // Sets the cookie; throws the ApiError that says why not.

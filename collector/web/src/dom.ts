@@ -19,9 +19,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
     if (name === 'on' || value === undefined || value === false) continue;
     element.setAttribute(name, value === true ? '' : String(value));
   }
-  for (const [type, listener] of Object.entries(props.on ?? {})) {
-    element.addEventListener(type, listener as EventListener);
-  }
+  if (props.on) listen(element, props.on);
   append(element, ...children);
   return element;
 }
@@ -35,6 +33,69 @@ export function append(parent: Node, ...children: Child[]): void {
 export function fill(parent: Element, ...children: Child[]): void {
   parent.replaceChildren();
   append(parent, ...children);
+}
+
+// Through a table, so that an element that stays can be given the listeners of a newer one.
+const listeners = new WeakMap<Element, Listeners>();
+
+function listen(element: Element, on: Listeners): void {
+  listeners.set(element, on);
+  for (const type of Object.keys(on)) element.addEventListener(type, dispatch);
+}
+
+function dispatch(event: Event): void {
+  const on = listeners.get(event.currentTarget as Element) as Record<string, (event: Event) => void> | undefined;
+  on?.[event.type]?.(event);
+}
+
+// Like fill(), but what is there already stays and is only brought up to date: it keeps the focus, and a click
+// that has begun. Children are told apart by `data-key`, those without one by their place.
+export function update(parent: Element, ...children: Child[]): void {
+  const focused = document.activeElement;
+  const fresh = document.createDocumentFragment();
+  append(fresh, ...children);
+  morphChildren(parent, fresh);
+  // An element that was moved has lost it.
+  if (focused instanceof HTMLElement && focused !== document.activeElement && parent.contains(focused))
+    focused.focus({ preventScroll: true });
+}
+
+const keyOf = (node: Node) => (node instanceof HTMLElement ? (node.dataset.key ?? '') : '');
+
+function morphChildren(parent: Element, fresh: Node): void {
+  const keyed = new Map([...parent.childNodes].map((node) => [keyOf(node), node]));
+  keyed.delete('');
+  let at: Node | null = parent.firstChild;
+  for (const node of [...fresh.childNodes]) {
+    const key = keyOf(node);
+    const old: Node | null = key ? (keyed.get(key) ?? null) : at;
+    if (!old || old.nodeName !== node.nodeName || keyOf(old) !== key) {
+      parent.insertBefore(node, at);
+      continue;
+    }
+    if (old === at) at = at.nextSibling;
+    else parent.insertBefore(old, at);
+    if (old instanceof Element) morphElement(old, node as Element);
+    else if (old.nodeValue !== node.nodeValue) old.nodeValue = node.nodeValue;
+  }
+  while (at) {
+    const next: Node | null = at.nextSibling;
+    at.parentNode?.removeChild(at);
+    at = next;
+  }
+}
+
+function morphElement(old: Element, fresh: Element): void {
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of [...fresh.attributes]) {
+    if (old.getAttribute(name) === value) continue;
+    // The page's policy forbids the attribute, not the property.
+    if (name === 'style') (old as HTMLElement).style.cssText = (fresh as HTMLElement).style.cssText;
+    else old.setAttribute(name, value);
+  }
+  const on = listeners.get(fresh);
+  if (on) listen(old, on);
+  morphChildren(old, fresh);
 }
 
 const paths: Record<string, string> = {

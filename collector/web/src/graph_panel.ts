@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The lower half of the page: flame graph and top table side by side or alone, the search over both.
 import type { FlameGraph, Top } from './api.ts';
-import { fill, h } from './dom.ts';
+import { fill, h, update } from './dom.ts';
 import { makePattern, noPattern, type Pattern } from './flame/search.ts';
 import { FlameView } from './flame/view.ts';
 import type { Router } from './router.ts';
@@ -58,7 +58,7 @@ export class GraphPanel {
   }
 
   showState(state: State, before: State, top: Top | null): void {
-    fill(
+    update(
       this.tabs,
       ...views.map(([view, name]) =>
         h(
@@ -113,7 +113,7 @@ export class GraphPanel {
     const shown = graph.nodes.parent.length;
     const cut = graph.nodes_in_all > shown;
     const all = () => this.router.push({ full: true });
-    fill(
+    update(
       this.summary,
       h('strong', {}, formatValue(graph.total, graph.unit)),
       ` in ${graph.profiles} profile${graph.profiles === 1 ? '' : 's'}`,

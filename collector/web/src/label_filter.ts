@@ -2,14 +2,15 @@
 // Filters by label (chips label = value) and the label that the timeline is grouped by. Names and values come
 // from the API when a list opens, for the range in sight.
 import { ApiError, getLabels, getLabelValues } from './api.ts';
-import { fill, h, icon } from './dom.ts';
+import { fill, h, icon, update } from './dom.ts';
 import { OptionList } from './option_list.ts';
 import { Popover } from './popover.ts';
 import type { Router } from './router.ts';
 import type { State } from './state.ts';
 
 export class LabelFilter {
-  readonly chips = h('div', { class: 'chips', role: 'group', 'aria-label': 'Label filters' });
+  readonly chips: HTMLElement;
+  private readonly list = h('span', { class: 'chip-list' });
   readonly group: HTMLElement;
   private readonly add = new Popover('Add a label filter', () => this.chooseLabel(), 'add-filter');
   private readonly by = new Popover('Group the timeline by', () => this.chooseGroup(), 'group-by');
@@ -19,13 +20,15 @@ export class LabelFilter {
     private readonly router: Router,
     private readonly asked: () => State,
   ) {
+    // The popover stands beside the list: open, it has to outlive every refresh.
+    this.chips = h('div', { class: 'chips', role: 'group', 'aria-label': 'Label filters' }, this.list, this.add.element);
     this.by.panel.append(this.byList.element);
     this.group = this.by.element;
     this.add.setFace('Add a label filter', icon('plus'), 'Filter');
   }
 
   show(state: State): void {
-    fill(this.chips, ...state.match.map((pair, at) => this.chip(pair, at)), this.add.element);
+    update(this.list, ...state.match.map((pair, at) => this.chip(pair, at)));
     this.by.setFace(
       `Group the timeline by: ${state.by || 'nothing'}`,
       h('span', { class: 'picker-label' }, 'Group by'),
@@ -38,7 +41,7 @@ export class LabelFilter {
     const remove = () => this.router.push({ match: this.router.state.match.filter((_, other) => other !== at) });
     return h(
       'span',
-      { class: 'chip' },
+      { class: 'chip', 'data-key': pair },
       h('span', { class: 'chip-label' }, pair.slice(0, cut)),
       h('span', { class: 'chip-value', title: pair }, pair.slice(cut + 1)),
       h(

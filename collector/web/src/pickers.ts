@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pickers of service and kind at the top of the page, and of the type, which is the timeline's title.
 import type { Service } from './api.ts';
-import { fill, h } from './dom.ts';
+import { h, update } from './dom.ts';
 import { OptionList } from './option_list.ts';
 import { Popover } from './popover.ts';
 import type { Router } from './router.ts';
@@ -34,7 +34,7 @@ export class Pickers {
     this.services = services;
     this.setService(selection?.service.service ?? this.router.state.service);
     const kinds = selection ? sortedKinds(selection.service) : [];
-    fill(
+    update(
       this.kinds,
       ...kinds.map(({ kind }) =>
         h(
@@ -42,6 +42,7 @@ export class Pickers {
           {
             type: 'button',
             class: 'segment',
+            'data-key': kind,
             'aria-pressed': String(kind === selection?.kind.kind),
             on: { click: () => this.router.push({ ...fresh, kind }) },
           },
@@ -51,7 +52,7 @@ export class Pickers {
     );
     const types = selection?.kind.types ?? [];
     this.type.hidden = types.length < 2;
-    fill(this.type, ...types.map(({ type }) => h('option', { value: type }, typeName(type))));
+    update(this.type, ...types.map(({ type }) => h('option', { value: type }, typeName(type))));
     if (selection) this.type.value = selection.type;
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hottest functions as a table. A click on a row looks the function up in the flame graph, another one lets go.
 import type { Top, TopFunction } from './api.ts';
-import { fill, h, icon } from './dom.ts';
+import { h, icon, update } from './dom.ts';
 import { nameParts } from './flame/names.ts';
 import type { Pattern } from './flame/search.ts';
 import type { Router } from './router.ts';
@@ -48,16 +48,16 @@ export class TopTable {
   }
 
   private render(state: State, pattern: Pattern): void {
-    fill(this.head, h('tr', {}, ...columns.map((column) => this.heading(column, state))));
+    update(this.head, h('tr', {}, ...columns.map((column) => this.heading(column, state))));
     const all = this.top?.functions ?? [];
     this.widest = {
       self: Math.max(...all.map((row) => row.self_share)),
       total: Math.max(...all.map((row) => row.total_share)),
     };
     const rows = topRows(all, pattern, state.search !== '', state.sort, state.descending);
-    fill(this.body, ...rows.slice(0, this.limit).map((row) => this.row(row, state, pattern)));
+    update(this.body, ...rows.slice(0, this.limit).map((row) => this.row(row, state, pattern)));
     const more = rows.length - this.limit;
-    fill(
+    update(
       this.foot,
       more > 0
         ? h(
@@ -112,7 +112,7 @@ export class TopTable {
     const { scope, base, parameters } = nameParts(row.name);
     return h(
       'tr',
-      { class: chosen ? 'chosen' : '', on: { click } },
+      { class: chosen ? 'chosen' : '', 'data-key': row.name, on: { click } },
       h(
         'th',
         { scope: 'row', class: 'col-name' },
