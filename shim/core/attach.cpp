@@ -14,6 +14,7 @@
 #include "shim/base/text.h"
 #include "shim/core/attach_child.h"
 #include "shim/core/config.h"
+#include "shim/core/middle.h"
 #include "shim/core/process.h"
 #include "shim/core/signal.h"
 #include "shim/core/timer.h"
@@ -21,7 +22,6 @@
 namespace siprof::shim {
 namespace {
 
-constexpr std::uint64_t kChildStackBytes = 192 * 1024;
 constexpr std::uint32_t kFailuresUntilOff = 5;
 constexpr std::uint64_t kFirstRetryNs = 250'000'000;
 constexpr std::uint64_t kLongestRetryNs = 4'000'000'000;  // back within 5 s after an agent is
@@ -78,7 +78,7 @@ SIPROF_SIGNAL_SAFE bool run_child(AttachRequest* request, char* stack) {
   // Not CLONE_FILES: its descriptors are its own. Exit signal 0: no SIGCHLD, and only
   // __WCLONE waits see it. VFORK: it is gone, or has failed, when clone returns.
   const long child =
-      siprof_clone(CLONE_VM | CLONE_VFORK, stack + kChildStackBytes, run_attach_child, request);
+      siprof_clone(CLONE_VM | CLONE_VFORK, stack + kAttachStackBytes, run_attach_child, request);
   if (failed(child)) return false;
   int status = 0;
   sys::call(SYS_wait4, child, &status, __WCLONE, nullptr);
@@ -100,10 +100,22 @@ SIPROF_SIGNAL_SAFE std::uint64_t unsettled_ticks() {
   return seen > settled ? seen - settled : 0;
 }
 
-// The request is too large for a small stack, so it lies at the bottom of the child's.
+// A middle process that has lost its agent goes when there may be a new one. It was made
+// since this process's last exec, so the app isn't told of its end.
+SIPROF_SIGNAL_SAFE void end_idle_middle() {
+  if (g_middle_pid == 0) return;
+  const long ended = sys::call(SYS_wait4, g_middle_pid, nullptr, __WCLONE | WNOHANG, nullptr);
+  if (ended == 0) {
+    if (!middle_is_idle(g_middle_pid)) return;
+    sys::call(SYS_kill, g_middle_pid, SIGKILL);
+    sys::call(SYS_wait4, g_middle_pid, nullptr, __WCLONE, nullptr);
+  }
+  g_middle_pid = 0;
+}
+
 SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number, bool first_try_failed) {
   if (children_are_elsewhere()) return AttachStep::kAgent;
-  const long stack = map_private(kChildStackBytes);
+  const long stack = map_private(kAttachStackBytes);
   if (failed(stack)) return AttachStep::kMemory;
   auto* request = reinterpret_cast<AttachRequest*>(stack);
   request->now_ns = now_ns;
@@ -126,7 +138,7 @@ SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number,
   request->may_start_agent = request->stays_reaper || !g_process.below_reaper;
   request->use_inherited_agent = g_process.has_secret && !first_try_failed;
   request->step = AttachStep::kMemory;
-  if (g_middle_pid != 0) sys::call(SYS_wait4, g_middle_pid, nullptr, __WCLONE | WNOHANG, nullptr);
+  end_idle_middle();
 
   const bool ran = run_child(request, reinterpret_cast<char*>(stack));
   const AttachStep step = ran ? request->step : AttachStep::kMemory;
@@ -136,7 +148,7 @@ SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number,
     g_process.header.store(static_cast<SharedHeader*>(request->mapping), std::memory_order_release);
     arm_unknown(request->threads, request->thread_count);
   }
-  sys::call(SYS_munmap, stack, kChildStackBytes);
+  sys::call(SYS_munmap, stack, kAttachStackBytes);
   return step;
 }
 

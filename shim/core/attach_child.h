@@ -22,6 +22,9 @@ inline constexpr std::uint32_t kMaxScannedThreads = 512;
 
 inline constexpr std::size_t kMaxMapsBytes = 48 * 1024;
 
+// Of the child; the request lies at its bottom, being too large for a small stack.
+inline constexpr std::uint64_t kAttachStackBytes = 192 * 1024;
+
 struct AttachRequest {
   // In.
   std::uint64_t now_ns;
