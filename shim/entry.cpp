@@ -34,7 +34,7 @@ void after_fork_in_child() {
     g_process.off.store(1, std::memory_order_relaxed);
     return;
   }
-  if (g_process.off.load(std::memory_order_relaxed) != 0) return;
+  if (g_process.off.load(std::memory_order_relaxed) != 0 || !may_call()) return;
   meet_unknown_thread(thread, sys::thread_id());
   arm_this_thread();
 }

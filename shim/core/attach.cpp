@@ -17,6 +17,7 @@
 #include "shim/core/middle.h"
 #include "shim/core/process.h"
 #include "shim/core/signal.h"
+#include "shim/core/thread.h"
 #include "shim/core/timer.h"
 
 namespace siprof::shim {
@@ -188,16 +189,18 @@ SIPROF_SIGNAL_SAFE bool is_due(SharedHeader* header, std::uint64_t now_ns) {
           header->scan_request.load(std::memory_order_relaxed)) != 0;
 }
 
+bool is_profiled() {
+  return g_config.enabled && current_signal() != 0 && may_call() &&
+         g_process.off.load(std::memory_order_relaxed) == 0;
+}
+
 }  // namespace
 
-void attach_before_fork() {
-  if (!g_config.enabled || current_signal() == 0 || g_process.off.load(std::memory_order_relaxed) != 0)
-    return;
-  int subreaper = 0;
-  const bool is_init = sys::call(SYS_getpid) == 1;
-  if (!is_init) sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
-  if (!is_init && subreaper == 0) return;
-  g_process.below_reaper = true;
+bool attach_now() {
+  if (!is_profiled()) return false;
+  // The child of a vfork has its parent's thread storage.
+  const std::int32_t known = this_thread().tid;
+  if (known != 0 && known != sys::thread_id()) return false;
   const sys::SignalSet all = ~sys::SignalSet{0};
   sys::SignalSet old = 0;
   sys::change_mask(SIG_BLOCK, &all, &old);
@@ -208,11 +211,23 @@ void attach_before_fork() {
       static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec),
       &session);
   sys::change_mask(SIG_SETMASK, &old, nullptr);
+  return true;
+}
+
+void attach_before_fork() {
+  if (!is_profiled()) return;
+  int subreaper = 0;
+  const bool is_init = sys::call(SYS_getpid) == 1;
+  if (!is_init) sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
+  if (!is_init && subreaper == 0) return;
+  g_process.below_reaper = true;
+  attach_now();
 }
 
 SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
   SharedHeader* header = attached_header(session);
   if (SIPROF_LIKELY(!is_due(header, now_ns))) return header;
+  if (!may_call()) return header;
   if (g_process.off.load(std::memory_order_relaxed) != 0) return nullptr;
   if (now_ns < g_process.next_attach_ns.load(std::memory_order_relaxed)) return header;
   std::uint32_t free = 0;

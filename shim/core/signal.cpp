@@ -186,6 +186,7 @@ void reset_signal_lock() {
 }
 
 bool leave_signal(int signal) {
+  if (!may_call()) return false;
   bool moved = false;
   {
     ChangeLock lock;
@@ -212,6 +213,7 @@ void forward(int signal, siginfo_t* info, void* context) {
   // handler returns, and queue it again.
   if (((left | view_with(t_thread, mask)) & bit) != 0) {
     mask |= bit;
+    if (!may_call()) return;
     const long pid = sys::call(SYS_getpid);
     if (info->si_code == SI_TKILL) {
       sys::call(SYS_rt_tgsigqueueinfo, pid, sys::thread_id(), signal, info);

@@ -50,7 +50,7 @@ SIPROF_SIGNAL_SAFE bool belongs_here(ThreadState& thread, std::uint32_t slot_plu
 SIPROF_SIGNAL_SAFE void follow_control(SharedHeader* header, ThreadState& thread) {
   // Pairs with the agent's release after hz and kinds.
   const std::uint32_t generation = header->control_generation.load(std::memory_order_acquire);
-  if (generation == thread.control_generation) return;
+  if (generation == thread.control_generation || !may_call()) return;
   thread.control_generation = generation;
   std::uint32_t hz = header->hz.load(std::memory_order_relaxed);
   if (hz < 1 || hz > 1000) return;
@@ -63,7 +63,7 @@ SIPROF_SIGNAL_SAFE void follow_control(SharedHeader* header, ThreadState& thread
 
 SIPROF_SIGNAL_SAFE void sample(ThreadState& thread, std::uint32_t weight, const ucontext_t* context) {
   // Not the first ones: an attach isn't what a tick costs.
-  const bool measured = thread.next_sample % kMeasureEvery == kMeasureEvery / 2;
+  const bool measured = may_call() && thread.next_sample % kMeasureEvery == kMeasureEvery / 2;
   const std::uint64_t begin_ns = measured ? thread_cpu_ns() : 0;
   Tick tick{};
   tick.time_ns = monotonic_ns();
