@@ -13,32 +13,17 @@
 #include "shim/base/text.h"
 #include "shim/core/agent_start.h"
 #include "shim/core/config.h"
-#include "shim/core/maps.h"
+#include "shim/core/handover.h"
 #include "shim/core/process.h"
 #include "shim/core/timer.h"
 
 namespace siprof::shim {
 namespace {
 
-constexpr int kMaxDescriptors = 5;
 constexpr std::uint64_t kStartGraceNs = 6'000'000'000;
-
-struct Handover {
-  MapsText maps;
-  std::uint32_t descriptors;  // AttachDescriptor bits
-  int fds[kMaxDescriptors];
-  int fd_count;
-  bool maps_are_live;
-};
 
 SIPROF_SIGNAL_SAFE bool failed(long result) {
   return result < 0 && result > -4096;
-}
-
-SIPROF_SIGNAL_SAFE void add_descriptor(Handover* handover, AttachDescriptor what, long fd) {
-  if (fd < 0) return;
-  handover->descriptors |= what;
-  handover->fds[handover->fd_count++] = static_cast<int>(fd);
 }
 
 // This process's descriptors are copies of the app's, of which it needs none: under a
@@ -129,67 +114,6 @@ SIPROF_SIGNAL_SAFE bool write_header(const AttachRequest& request, long fd) {
   const std::uint32_t chunks = request.max_chunks < request.chunks ? request.max_chunks : request.chunks;
   header->chunk_count.store(chunks, std::memory_order_relaxed);  // seen by nobody before it is sent or mapped
   return sys::call(SYS_pwrite64, fd, bytes, sizeof(bytes), 0) == sizeof(bytes);
-}
-
-SIPROF_SIGNAL_SAFE long open_in_proc(std::int32_t pid, const char* file, int flags) {
-  char path[64];
-  TextBuffer(path, sizeof(path)).add("/proc/").add_number(static_cast<std::uint64_t>(pid)).add(file);
-  return sys::call(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
-}
-
-// Where the process may not be looked into (it changed its user), its mappings are
-// copied once: ours to read, because they are our own.
-SIPROF_SIGNAL_SAFE long copy_of_maps() {
-  const long from = sys::call(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
-  if (from < 0) return from;
-  const long to = sys::call(SYS_memfd_create, "siprof-maps", MFD_CLOEXEC);
-  if (to < 0) return to;
-  char buffer[4096];
-  for (long got = 0; (got = sys::call(SYS_read, from, buffer, sizeof(buffer))) > 0;)
-    sys::call(SYS_write, to, buffer, got);
-  return to;
-}
-
-SIPROF_SIGNAL_SAFE void open_all(long memory_fd, Handover* handover) {
-  // As this process's /proc names the app, which may be in another pid namespace.
-  const auto parent = static_cast<std::int32_t>(sys::call(SYS_getppid));
-  constexpr int kPidfdOpen = 434;  // since Linux 5.3
-  add_descriptor(handover, kMemoryFd, memory_fd);
-  add_descriptor(handover, kPidFd, sys::call(kPidfdOpen, parent, 0));
-  add_descriptor(handover, kProcFd, open_in_proc(parent, "", O_PATH | O_DIRECTORY));
-  add_descriptor(handover, kRootFd,
-                 sys::call(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
-  long maps = open_in_proc(parent, "/maps", O_RDONLY);
-  handover->maps_are_live = maps >= 0;
-  if (maps < 0 && !handover->maps.complete) maps = copy_of_maps();
-  add_descriptor(handover, kMapsFd, maps);
-}
-
-SIPROF_SIGNAL_SAFE void scan_threads(AttachRequest* request) {
-  struct Entry {  // linux_dirent64
-    std::uint64_t inode;
-    std::int64_t next;
-    std::uint16_t bytes;
-    std::uint8_t type;
-    char name[1];
-  };
-  const long fd =
-      open_in_proc(static_cast<std::int32_t>(sys::call(SYS_getppid)), "/task", O_RDONLY | O_DIRECTORY);
-  if (fd < 0) return;
-  alignas(8) char buffer[4096];
-  for (;;) {
-    const long got = sys::call(SYS_getdents64, fd, buffer, sizeof(buffer));
-    if (got <= 0) break;
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
-      at += entry->bytes;
-      std::int32_t tid = 0;
-      for (const char* digit = entry->name; *digit >= '0' && *digit <= '9'; ++digit)
-        tid = tid * 10 + (*digit - '0');
-      if (tid > 0 && request->thread_count < kMaxScannedThreads)
-        request->threads[request->thread_count++] = tid;
-    }
-  }
 }
 
 SIPROF_SIGNAL_SAFE bool is_trusted(int fd) {
@@ -322,7 +246,7 @@ int run_attach_child(void* argument) {
   if (!again && !done) forget_memory(request);
   if (again && done && !map_memory(request, fd, again)) request->step = AttachStep::kMemory;
   if (!done) return 0;
-  scan_threads(request);
+  scan_threads(handover, request);
   return 0;
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import agents, checks
 from harness.checks import about, calls, check, of_pid, same
-from harness.registry import Skip, add, case, need_program
+from harness.registry import Skip, add, case, need_program, need_root
 
 
 @case("prefork_server", hazards=[72])
@@ -80,6 +80,19 @@ def pid_1(session, how):
     prefix = pid_namespace(session)
     # As pid 1 of a namespace the agent dies with it (D2), so that the profile may lack the end.
     same(session, [*prefix, *session.victim("wait_all", "init", how)], sampled=False)
+
+
+@case("a_pid_namespace_with_the_proc_of_another", hazards=[79, 0])
+def foreign_proc(session):
+    need_root()
+    unshare = need_program("unshare", "util-linux")
+    # Numbers in there are small: in /proc they are other processes, of the kernel and of init.
+    script = '"$0" 800 >/dev/null; sleep 4'
+    result = session.preloaded([unshare, "-p", "-f", "--kill-child", "sh", "-c", script, *session.victim("burn")])
+    found, used = result.profile.sum("cpu", calls("burn_ms")), result.facts["cpu_ns"][0]
+    about("sampled CPU with its names (ns)", found, used, 0.05, slack=2 * result.profile.period)
+    # What the agent reads of the right process only.
+    about("CPU by /proc (ns)", int(result.profile.counters.get("cpu_proc_ns", 0)), used, 0.1, slack=40e6)
 
 
 @case("wait_for_all_children_when_the_agent_can_not_start", hazards=[76])
