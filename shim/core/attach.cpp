@@ -29,6 +29,7 @@ constexpr std::uint64_t kLongestRetryNs = 4'000'000'000;  // back within 5 s aft
 
 constinit std::atomic<std::uint64_t> g_attachments{0};
 constinit std::int32_t g_middle_pid = 0;
+constinit bool g_can_unshare = true;  // under the attach lock: no kernel before Linux 5.9 has refused to yet
 // Under the attach lock: the heartbeat an attachment began with, and attachments in a
 // row that kept it.
 constinit std::uint64_t g_first_heartbeat = 0;
@@ -76,14 +77,20 @@ SIPROF_SIGNAL_SAFE bool children_are_elsewhere() {
 }
 
 SIPROF_SIGNAL_SAFE bool run_child(AttachRequest* request, char* stack) {
-  // Not CLONE_FILES: its descriptors are its own. Exit signal 0: no SIGCHLD, and only
-  // __WCLONE waits see it. VFORK: it is gone, or has failed, when clone returns.
-  const long child =
-      siprof_clone(CLONE_VM | CLONE_VFORK, stack + kAttachStackBytes, run_attach_child, request);
-  if (failed(child)) return false;
-  int status = 0;
-  sys::call(SYS_wait4, child, &status, __WCLONE, nullptr);
-  return status == 0;
+  // CLONE_FILES only until its first call, which leaves the table. Exit signal 0: no SIGCHLD,
+  // and only __WCLONE waits see it. VFORK: it is gone, or has failed, when clone returns.
+  for (request->shares_descriptors = g_can_unshare;; request->shares_descriptors = false) {
+    const unsigned long files = request->shares_descriptors ? CLONE_FILES : 0;
+    const long child =
+        siprof_clone(CLONE_VM | CLONE_VFORK | files, stack + kAttachStackBytes, run_attach_child, request);
+    if (failed(child)) return false;
+    int status = 0;
+    sys::call(SYS_wait4, child, &status, __WCLONE, nullptr);
+    if (!WIFEXITED(status)) return false;
+    if (WEXITSTATUS(status) == kAttachRan) return true;
+    if (!request->shares_descriptors) return false;
+    g_can_unshare = false;
+  }
 }
 
 // What this process wrote or dropped so far and no agent has put into a profile.

@@ -19,6 +19,14 @@ for way in ("closefrom", "close_range", "loop"):
 for count in (1, 4):
     add(f"open_gives_the_lowest_number_{count}", [78, 0], lambda session, count=count: same(
         session, session.victim("open_three", count)))
+@case("a_descriptor_closed_while_attaching_is_closed", hazards=[78, 0])
+def last_closer(session):
+    command = session.victim("last_closer")
+    if session.plain(command).status == 77:
+        raise Skip("needs Linux 5.9")
+    same(session, command)
+
+
 add("ulimit_of_four_descriptors", [78], lambda session: same(
     session, ["sh", "-c", 'ulimit -n 4; exec "$0" 300', *session.victim("burn")], sampled=False))
 
