@@ -8,6 +8,7 @@
 
 #include <atomic>
 
+#include "shim/core/attach.h"
 #include "shim/core/sandbox.h"
 #include "shim/real.h"
 
@@ -38,6 +39,8 @@ int siprof_prctl(int option, ...) {
   const auto d = va_arg(list, unsigned long);
   va_end(list);
   const auto call = [=] { return static_cast<long>(real::prctl(option, a, b, c, d)); };
+  // Before orphans come here: the agent is none of them then, and needs nobody in between.
+  if (option == PR_SET_CHILD_SUBREAPER && a != 0) attach_now();
   return static_cast<int>(option == PR_SET_SECCOMP ? with_filter(call) : call());
 }
 
@@ -55,5 +58,6 @@ extern "C" __attribute__((visibility("hidden"))) long siprof_watched_syscall(lon
   const bool filters =
       (number == SYS_seccomp && (a == SECCOMP_SET_MODE_FILTER || a == SECCOMP_SET_MODE_STRICT)) ||
       (number == SYS_prctl && a == PR_SET_SECCOMP);
+  if (number == SYS_prctl && a == PR_SET_CHILD_SUBREAPER && b != 0) attach_now();
   return filters ? with_filter(call) : call();
 }

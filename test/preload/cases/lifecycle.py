@@ -101,6 +101,11 @@ def wait_without_agent(session):
         same(session, session.victim("wait_all", "subreaper"), sampled=False, env={"SIPROF_AGENT_PROGRAM": program})
 
 
+add("vfork_of_a_subreaper", [73, 76], lambda session: same(session, session.victim("vfork_reaper")))
+add("vfork_of_pid_1", [73, 76], lambda session: same(
+    session, [*pid_namespace(session), *session.victim("vfork_reaper")], sampled=False))
+
+
 def wait_for_fact(session, name):
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
