@@ -27,9 +27,11 @@ void after_fork_in_child() {
   g_process.next_attach_ns.store(0, std::memory_order_relaxed);
   for (auto& cell : g_process.early) cell.store(0, std::memory_order_relaxed);
   reset_signal_lock();
-  g_process.pid = sys::thread_id();
   ThreadState& thread = this_thread();
-  meet_unknown_thread(thread, g_process.pid);
+  if (may_call()) {
+    g_process.pid = sys::thread_id();
+    meet_unknown_thread(thread, g_process.pid);
+  }
   thread.busy = false;
   thread.timer_slot = 0;
   thread.control_generation = 0;
@@ -37,7 +39,7 @@ void after_fork_in_child() {
     g_process.off.store(1, std::memory_order_relaxed);
     return;
   }
-  if (g_process.off.load(std::memory_order_relaxed) != 0) return;
+  if (g_process.off.load(std::memory_order_relaxed) != 0 || !may_call()) return;
   arm_this_thread();
 }
 
@@ -54,6 +56,7 @@ __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   if (!start_signal(on_tick)) return;
   arm_this_thread();
   pthread_atfork(attach_before_fork, nullptr, after_fork_in_child);
+  if (this_thread().tid == 1) attach_now();  // orphans come to pid 1, also those of a vfork
 }
 
 }  // namespace

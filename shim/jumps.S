@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
    __sigsetjmp returns twice, so its wrapper may not have a frame: it notes the app's
-   mask and jumps to libc's with the caller's stack and registers as they were. */
+   mask and jumps to libc's with the caller's stack and registers as they were. So do
+   all system calls by number but those that wrap_sandbox.cpp wants to see. */
 	.text
 	.globl	__sigsetjmp
 	.type	__sigsetjmp, @function
@@ -23,4 +24,21 @@ __sigsetjmp:
 	jmp	*%rax
 	.cfi_endproc
 	.size	__sigsetjmp, .-__sigsetjmp
+
+	.globl	syscall
+	.type	syscall, @function
+syscall:
+	.cfi_startproc
+	endbr64
+	cmpq	$157, %rdi		/* prctl */
+	je	1f
+	cmpq	$317, %rdi		/* seccomp */
+	je	1f
+	movq	siprof_next_syscall(%rip), %rax
+	testq	%rax, %rax
+	jz	1f
+	jmp	*%rax
+1:	jmp	siprof_watched_syscall
+	.cfi_endproc
+	.size	syscall, .-syscall
 	.section .note.GNU-stack,"",@progbits

@@ -7,11 +7,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include "shim/base/arch.h"
 #include "shim/base/sys.h"
 #include "shim/core/config.h"
+#include "shim/core/middle.h"
 #include "shim/core/signal.h"
 
 namespace siprof::shim {
@@ -23,6 +23,8 @@ constexpr std::uint32_t kMaxVariables = 256;
 
 struct ExecRequest {
   int socket_fd;
+  std::int32_t app_pid;
+  void* stack;  // what the attach child runs on; the request is on it
   const AgentAddresses* addresses;
   char candidates[4][512];
   int candidate_count;
@@ -59,18 +61,17 @@ SIPROF_SIGNAL_SAFE void reset_signals() {
   sys::change_mask(SIG_SETMASK, &none, nullptr);
 }
 
-// Only the given descriptor stays, as kAttachFd, and 0 to 2 lead nowhere.
+// Only the given descriptor stays, as kAttachFd, and 0 to 2 lead nowhere. First the one
+// that counts: it may be any of them.
 SIPROF_SIGNAL_SAFE void keep_only(int socket_fd) {
-  const long kept = sys::call(SYS_fcntl, socket_fd, F_DUPFD, 10);
-  const long nowhere = sys::call(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
-  for (int fd = 0; fd < 3; ++fd) {
-    if (nowhere >= 0) {
-      sys::call(SYS_dup3, nowhere, fd, 0);
-    } else {
-      sys::call(SYS_close, fd);
-    }
+  if (socket_fd != kAttachFd) {
+    sys::call(SYS_dup3, socket_fd, kAttachFd, 0);
+  } else {
+    sys::call(SYS_fcntl, kAttachFd, F_SETFD, 0);
   }
-  sys::call(SYS_dup3, kept >= 0 ? kept : socket_fd, kAttachFd, 0);
+  for (int fd = 0; fd < 3; ++fd) sys::call(SYS_close, fd);
+  // The lowest free numbers are these.
+  for (int fd = 0; fd < 3; ++fd) sys::call(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
   constexpr int kCloseRange = 436;  // since Linux 5.9
   if (sys::call(kCloseRange, kAttachFd + 1, ~0u, 0) == 0) return;
   for (int fd = kAttachFd + 1; fd < 65536; ++fd) sys::call(SYS_close, fd);
@@ -116,21 +117,20 @@ SIPROF_SIGNAL_SAFE bool exec_in_child(ExecRequest* request) {
   return child > 0 && request->executed;
 }
 
-// An app that is pid 1 or a subreaper would inherit the agent and see it in wait(2).
-// This process stays between them. It has never exec'ed, so its exit signal is still
-// 0 and the app's waits don't see it either.
+// An app that is pid 1 or a subreaper would inherit the agent and see it in wait(2): this
+// process stays between them (middle.h).
 SIPROF_SIGNAL_SAFE int run_middle(void* argument) {
   auto* request = static_cast<ExecRequest*>(argument);
+  forget_app(request->stack, kAttachStackBytes);
   sys::call(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   sys::call(SYS_prctl, PR_SET_NAME, "siprof-middle", 0, 0, 0);
   sys::call(SYS_setsid);
-  exec_in_child(request);
   keep_only(request->socket_fd);
+  request->socket_fd = kAttachFd;
+  exec_in_child(request);
   sys::call(SYS_close, kAttachFd);
   sys::call(SYS_chdir, "/");
-  constexpr long kNoChild = -10;  // -ECHILD
-  while (sys::call(SYS_wait4, -1, nullptr, __WALL, nullptr) != kNoChild) {
-  }
+  outlive_app(request->app_pid);
   return 0;
 }
 
@@ -189,6 +189,8 @@ bool start_agent(AttachRequest* request, const MapsText& maps, int socket_fd,
                  const AgentAddresses& addresses) {
   ExecRequest exec{};
   exec.socket_fd = socket_fd;
+  exec.app_pid = request->pid;
+  exec.stack = request;
   exec.addresses = &addresses;
   find_programs(maps, &exec);
   if (exec.candidate_count == 0) return false;

@@ -14,20 +14,22 @@
 #include "shim/base/text.h"
 #include "shim/core/attach_child.h"
 #include "shim/core/config.h"
+#include "shim/core/middle.h"
 #include "shim/core/process.h"
 #include "shim/core/signal.h"
+#include "shim/core/thread.h"
 #include "shim/core/timer.h"
 
 namespace siprof::shim {
 namespace {
 
-constexpr std::uint64_t kChildStackBytes = 192 * 1024;
 constexpr std::uint32_t kFailuresUntilOff = 5;
 constexpr std::uint64_t kFirstRetryNs = 250'000'000;
 constexpr std::uint64_t kLongestRetryNs = 4'000'000'000;  // back within 5 s after an agent is
 
 constinit std::atomic<std::uint64_t> g_attachments{0};
 constinit std::int32_t g_middle_pid = 0;
+constinit bool g_can_unshare = true;  // under the attach lock: no kernel before Linux 5.9 has refused to yet
 // Under the attach lock: the heartbeat an attachment began with, and attachments in a
 // row that kept it.
 constinit std::uint64_t g_first_heartbeat = 0;
@@ -64,9 +66,9 @@ SIPROF_SIGNAL_SAFE bool children_are_elsewhere() {
   const long a = sys::call(SYS_readlinkat, AT_FDCWD, "/proc/thread-self/ns/pid", own, sizeof(own));
   const long b = sys::call(SYS_readlinkat, AT_FDCWD, "/proc/thread-self/ns/pid_for_children", children,
                            sizeof(children));
-  // Without /proc or before Linux 4.12 it can't be known. ENOENT for the second one alone
-  // means that the new namespace has no pid 1 yet.
-  if (a < 0) return false;
+  // No /proc, or one of a namespace that we aren't in: no agent could look at this process.
+  // ENOENT for the second one alone means that the new namespace has no pid 1 yet.
+  if (a < 0) return true;
   if (a != b) return true;
   for (long i = 0; i < a; ++i) {
     if (own[i] != children[i]) return true;
@@ -75,14 +77,20 @@ SIPROF_SIGNAL_SAFE bool children_are_elsewhere() {
 }
 
 SIPROF_SIGNAL_SAFE bool run_child(AttachRequest* request, char* stack) {
-  // Not CLONE_FILES: its descriptors are its own. Exit signal 0: no SIGCHLD, and only
-  // __WCLONE waits see it. VFORK: it is gone, or has failed, when clone returns.
-  const long child =
-      siprof_clone(CLONE_VM | CLONE_VFORK, stack + kChildStackBytes, run_attach_child, request);
-  if (failed(child)) return false;
-  int status = 0;
-  sys::call(SYS_wait4, child, &status, __WCLONE, nullptr);
-  return status == 0;
+  // CLONE_FILES only until its first call, which leaves the table. Exit signal 0: no SIGCHLD,
+  // and only __WCLONE waits see it. VFORK: it is gone, or has failed, when clone returns.
+  for (request->shares_descriptors = g_can_unshare;; request->shares_descriptors = false) {
+    const unsigned long files = request->shares_descriptors ? CLONE_FILES : 0;
+    const long child =
+        siprof_clone(CLONE_VM | CLONE_VFORK | files, stack + kAttachStackBytes, run_attach_child, request);
+    if (failed(child)) return false;
+    int status = 0;
+    sys::call(SYS_wait4, child, &status, __WCLONE, nullptr);
+    if (!WIFEXITED(status)) return false;
+    if (WEXITSTATUS(status) == kAttachRan) return true;
+    if (!request->shares_descriptors) return false;
+    g_can_unshare = false;
+  }
 }
 
 // What this process wrote or dropped so far and no agent has put into a profile.
@@ -100,10 +108,22 @@ SIPROF_SIGNAL_SAFE std::uint64_t unsettled_ticks() {
   return seen > settled ? seen - settled : 0;
 }
 
-// The request is too large for a small stack, so it lies at the bottom of the child's.
+// A middle process that has lost its agent goes when there may be a new one. It was made
+// since this process's last exec, so the app isn't told of its end.
+SIPROF_SIGNAL_SAFE void end_idle_middle() {
+  if (g_middle_pid == 0) return;
+  const long ended = sys::call(SYS_wait4, g_middle_pid, nullptr, __WCLONE | WNOHANG, nullptr);
+  if (ended == 0) {
+    if (!middle_is_idle(g_middle_pid)) return;
+    sys::call(SYS_kill, g_middle_pid, SIGKILL);
+    sys::call(SYS_wait4, g_middle_pid, nullptr, __WCLONE, nullptr);
+  }
+  g_middle_pid = 0;
+}
+
 SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number, bool first_try_failed) {
   if (children_are_elsewhere()) return AttachStep::kAgent;
-  const long stack = map_private(kChildStackBytes);
+  const long stack = map_private(kAttachStackBytes);
   if (failed(stack)) return AttachStep::kMemory;
   auto* request = reinterpret_cast<AttachRequest*>(stack);
   request->now_ns = now_ns;
@@ -126,7 +146,7 @@ SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number,
   request->may_start_agent = request->stays_reaper || !g_process.below_reaper;
   request->use_inherited_agent = g_process.has_secret && !first_try_failed;
   request->step = AttachStep::kMemory;
-  if (g_middle_pid != 0) sys::call(SYS_wait4, g_middle_pid, nullptr, __WCLONE | WNOHANG, nullptr);
+  end_idle_middle();
 
   const bool ran = run_child(request, reinterpret_cast<char*>(stack));
   const AttachStep step = ran ? request->step : AttachStep::kMemory;
@@ -136,7 +156,7 @@ SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number,
     g_process.header.store(static_cast<SharedHeader*>(request->mapping), std::memory_order_release);
     arm_unknown(request->threads, request->thread_count);
   }
-  sys::call(SYS_munmap, stack, kChildStackBytes);
+  sys::call(SYS_munmap, stack, kAttachStackBytes);
   return step;
 }
 
@@ -176,16 +196,18 @@ SIPROF_SIGNAL_SAFE bool is_due(SharedHeader* header, std::uint64_t now_ns) {
           header->scan_request.load(std::memory_order_relaxed)) != 0;
 }
 
+bool is_profiled() {
+  return g_config.enabled && current_signal() != 0 && may_call() &&
+         g_process.off.load(std::memory_order_relaxed) == 0;
+}
+
 }  // namespace
 
-void attach_before_fork() {
-  if (!g_config.enabled || current_signal() == 0 || g_process.off.load(std::memory_order_relaxed) != 0)
-    return;
-  int subreaper = 0;
-  const bool is_init = sys::call(SYS_getpid) == 1;
-  if (!is_init) sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
-  if (!is_init && subreaper == 0) return;
-  g_process.below_reaper = true;
+bool attach_now() {
+  if (!is_profiled()) return false;
+  // The child of a vfork has its parent's thread storage.
+  const std::int32_t known = this_thread().tid;
+  if (known != 0 && known != sys::thread_id()) return false;
   const sys::SignalSet all = ~sys::SignalSet{0};
   sys::SignalSet old = 0;
   sys::change_mask(SIG_BLOCK, &all, &old);
@@ -196,11 +218,23 @@ void attach_before_fork() {
       static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec),
       &session);
   sys::change_mask(SIG_SETMASK, &old, nullptr);
+  return true;
+}
+
+void attach_before_fork() {
+  if (!is_profiled()) return;
+  int subreaper = 0;
+  const bool is_init = sys::call(SYS_getpid) == 1;
+  if (!is_init) sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
+  if (!is_init && subreaper == 0) return;
+  g_process.below_reaper = true;
+  attach_now();
 }
 
 SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
   SharedHeader* header = attached_header(session);
   if (SIPROF_LIKELY(!is_due(header, now_ns))) return header;
+  if (!may_call()) return header;
   if (g_process.off.load(std::memory_order_relaxed) != 0) return nullptr;
   if (now_ns < g_process.next_attach_ns.load(std::memory_order_relaxed)) return header;
   std::uint32_t free = 0;

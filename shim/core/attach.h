@@ -17,6 +17,11 @@ namespace siprof::shim {
 // to make memory or a child, never.
 SIPROF_SIGNAL_SAFE SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session);
 
+// The same outside of a handler. False: this process isn't profiled, may make no system
+// call, or is the child of a vfork, whose memory is its parent's.
+// Context: any thread.
+bool attach_now();
+
 // A process that orphans come to (pid 1, a subreaper) attaches before it makes its first
 // child: started by a child, the agent would come to it as an orphan that it never made.
 // Context: any thread, before fork and spawn.

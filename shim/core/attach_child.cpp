@@ -13,39 +13,32 @@
 #include "shim/base/text.h"
 #include "shim/core/agent_start.h"
 #include "shim/core/config.h"
-#include "shim/core/maps.h"
+#include "shim/core/handover.h"
 #include "shim/core/process.h"
 #include "shim/core/timer.h"
 
 namespace siprof::shim {
 namespace {
 
-constexpr int kMaxDescriptors = 5;
 constexpr std::uint64_t kStartGraceNs = 6'000'000'000;
-
-struct Handover {
-  MapsText maps;
-  std::uint32_t descriptors;  // AttachDescriptor bits
-  int fds[kMaxDescriptors];
-  int fd_count;
-  bool maps_are_live;
-};
 
 SIPROF_SIGNAL_SAFE bool failed(long result) {
   return result < 0 && result > -4096;
 }
 
-SIPROF_SIGNAL_SAFE void add_descriptor(Handover* handover, AttachDescriptor what, long fd) {
-  if (fd < 0) return;
-  handover->descriptors |= what;
-  handover->fds[handover->fd_count++] = static_cast<int>(fd);
+constexpr int kCloseRange = 436;  // since Linux 5.9
+
+// Leaves the app's table for an empty one, without a copy in between: that would keep
+// files and sockets open that the app closes meanwhile, and costs by their number.
+SIPROF_SIGNAL_SAFE bool leave_descriptors_of_app() {
+  constexpr unsigned kUnshare = 1u << 1;  // CLOSE_RANGE_UNSHARE
+  return sys::call(kCloseRange, 0, ~0u, kUnshare) == 0;
 }
 
-// This process's descriptors are copies of the app's, of which it needs none: under a
-// tight limit they go. The app's own stay open.
+// Before Linux 5.9 this process's descriptors are copies of the app's, of which it needs
+// none: under a tight limit they go. The app's own stay open.
 SIPROF_SIGNAL_SAFE void make_room_for_descriptors() {
   constexpr std::uint64_t kTight = 64;
-  constexpr int kCloseRange = 436;  // since Linux 5.9
   rlimit64 limit{};
   if (sys::call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit) != 0 || limit.rlim_cur > kTight) return;
   if (sys::call(kCloseRange, 0, ~0u, 0) == 0) return;
@@ -129,67 +122,6 @@ SIPROF_SIGNAL_SAFE bool write_header(const AttachRequest& request, long fd) {
   const std::uint32_t chunks = request.max_chunks < request.chunks ? request.max_chunks : request.chunks;
   header->chunk_count.store(chunks, std::memory_order_relaxed);  // seen by nobody before it is sent or mapped
   return sys::call(SYS_pwrite64, fd, bytes, sizeof(bytes), 0) == sizeof(bytes);
-}
-
-SIPROF_SIGNAL_SAFE long open_in_proc(std::int32_t pid, const char* file, int flags) {
-  char path[64];
-  TextBuffer(path, sizeof(path)).add("/proc/").add_number(static_cast<std::uint64_t>(pid)).add(file);
-  return sys::call(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
-}
-
-// Where the process may not be looked into (it changed its user), its mappings are
-// copied once: ours to read, because they are our own.
-SIPROF_SIGNAL_SAFE long copy_of_maps() {
-  const long from = sys::call(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
-  if (from < 0) return from;
-  const long to = sys::call(SYS_memfd_create, "siprof-maps", MFD_CLOEXEC);
-  if (to < 0) return to;
-  char buffer[4096];
-  for (long got = 0; (got = sys::call(SYS_read, from, buffer, sizeof(buffer))) > 0;)
-    sys::call(SYS_write, to, buffer, got);
-  return to;
-}
-
-SIPROF_SIGNAL_SAFE void open_all(long memory_fd, Handover* handover) {
-  // As this process's /proc names the app, which may be in another pid namespace.
-  const auto parent = static_cast<std::int32_t>(sys::call(SYS_getppid));
-  constexpr int kPidfdOpen = 434;  // since Linux 5.3
-  add_descriptor(handover, kMemoryFd, memory_fd);
-  add_descriptor(handover, kPidFd, sys::call(kPidfdOpen, parent, 0));
-  add_descriptor(handover, kProcFd, open_in_proc(parent, "", O_PATH | O_DIRECTORY));
-  add_descriptor(handover, kRootFd,
-                 sys::call(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
-  long maps = open_in_proc(parent, "/maps", O_RDONLY);
-  handover->maps_are_live = maps >= 0;
-  if (maps < 0 && !handover->maps.complete) maps = copy_of_maps();
-  add_descriptor(handover, kMapsFd, maps);
-}
-
-SIPROF_SIGNAL_SAFE void scan_threads(AttachRequest* request) {
-  struct Entry {  // linux_dirent64
-    std::uint64_t inode;
-    std::int64_t next;
-    std::uint16_t bytes;
-    std::uint8_t type;
-    char name[1];
-  };
-  const long fd =
-      open_in_proc(static_cast<std::int32_t>(sys::call(SYS_getppid)), "/task", O_RDONLY | O_DIRECTORY);
-  if (fd < 0) return;
-  alignas(8) char buffer[4096];
-  for (;;) {
-    const long got = sys::call(SYS_getdents64, fd, buffer, sizeof(buffer));
-    if (got <= 0) break;
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
-      at += entry->bytes;
-      std::int32_t tid = 0;
-      for (const char* digit = entry->name; *digit >= '0' && *digit <= '9'; ++digit)
-        tid = tid * 10 + (*digit - '0');
-      if (tid > 0 && request->thread_count < kMaxScannedThreads)
-        request->threads[request->thread_count++] = tid;
-    }
-  }
 }
 
 SIPROF_SIGNAL_SAFE bool is_trusted(int fd) {
@@ -305,14 +237,16 @@ SIPROF_SIGNAL_SAFE AttachStep hand_over(AttachRequest* request, const Handover& 
 int run_attach_child(void* argument) {
   auto* request = static_cast<AttachRequest*>(argument);
   request->step = AttachStep::kMemory;
-  make_room_for_descriptors();
+  // Before anything else: what is opened or closed until then would be the app's.
+  if (request->shares_descriptors && !leave_descriptors_of_app()) return kCanNotUnshare;
+  if (!request->shares_descriptors) make_room_for_descriptors();
   // Memory that the app has already stays in its place until there is an agent for the new.
   const bool again = request->mapping != nullptr;
   if (!again) request->max_chunks = chunks_within_limits();
-  if (request->max_chunks == 0) return 0;
+  if (request->max_chunks == 0) return kAttachRan;
   const long fd = make_memory(request->chunks);
-  if (failed(fd) || !write_header(*request, fd)) return 0;
-  if (!again && !map_memory(request, fd, again)) return 0;
+  if (failed(fd) || !write_header(*request, fd)) return kAttachRan;
+  if (!again && !map_memory(request, fd, again)) return kAttachRan;
   make_secret();
   Handover handover{};
   handover.maps = read_executable_maps(request->maps, sizeof(request->maps));
@@ -321,9 +255,9 @@ int run_attach_child(void* argument) {
   const bool done = request->step == AttachStep::kDone;
   if (!again && !done) forget_memory(request);
   if (again && done && !map_memory(request, fd, again)) request->step = AttachStep::kMemory;
-  if (!done) return 0;
-  scan_threads(request);
-  return 0;
+  if (!done) return kAttachRan;
+  scan_threads(handover, request);
+  return kAttachRan;
 }
 
 }  // namespace siprof::shim

@@ -22,6 +22,9 @@ inline constexpr std::uint32_t kMaxScannedThreads = 512;
 
 inline constexpr std::size_t kMaxMapsBytes = 48 * 1024;
 
+// Of the child; the request lies at its bottom, being too large for a small stack.
+inline constexpr std::uint64_t kAttachStackBytes = 192 * 1024;
+
 struct AttachRequest {
   // In.
   std::uint64_t now_ns;
@@ -34,6 +37,7 @@ struct AttachRequest {
   bool stays_reaper;              // the app is pid 1 or a subreaper: hide the agent behind a middle process
   bool use_inherited_agent;       // join the agent of the process we were forked from
   bool may_start_agent;           // else only join one
+  bool shares_descriptors;        // made with CLONE_FILES: the table is the app's until the child has left it
   // Out.
   AttachStep step;
   std::int32_t middle_pid;
@@ -42,7 +46,11 @@ struct AttachRequest {
   char maps[kMaxMapsBytes];
 };
 
-// Runs in the child; its result is in the request.
+// What the child ends with: the rest of its result is in the request.
+inline constexpr int kAttachRan = 0;
+inline constexpr int kCanNotUnshare = 1;  // nothing was done: it needs a copy of the descriptors
+
+// Runs in the child.
 SIPROF_SIGNAL_SAFE int run_attach_child(void* request);
 
 }  // namespace siprof::shim

@@ -47,6 +47,7 @@ SIPROF_SIGNAL_SAFE std::uint32_t read_stack(const StackSource& source, std::uint
     copy_bytes(to, reinterpret_cast<const void*>(source.start + offset), bytes);
     return bytes;
   }
+  if (!may_call()) return 0;
   iovec local{to, bytes};
   iovec remote{reinterpret_cast<void*>(source.start + offset), bytes};
   const long pid = sys::call(SYS_getpid);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/exec_view.h"
 
+#include "shim/core/process.h"
+
 namespace siprof::shim {
 
 bool is_vforked(const ThreadState& thread) {
-  return thread.vforked_pid != 0 && thread.vforked_pid == sys::call(SYS_getpid);
+  return thread.vforked_pid != 0 && may_call() && thread.vforked_pid == sys::call(SYS_getpid);
 }
 
 void follow_into_vfork(ThreadState& thread) {

@@ -29,6 +29,7 @@ struct Process {
   std::atomic<std::uint64_t> next_attach_ns;  // earliest time of the next attempt; relaxed, a hint
   std::atomic<std::uint32_t> failures;        // in a row; relaxed, a hint
   std::atomic<std::uint32_t> off;             // 1: the shim does nothing any more; relaxed
+  std::atomic<std::uint32_t> filters;         // seccomp filters of the app; relaxed, set before they are on
   std::atomic<std::uint32_t> last_serial;     // thread serials; relaxed, only uniqueness counts
   // Losses before there was shared memory to count them in; relaxed sums.
   std::atomic<std::uint64_t> early[kCounterCount];
@@ -41,10 +42,16 @@ struct Process {
 
 extern Process g_process;
 
+// Whether the kernel lets us: after the app has filtered its system calls a handler makes
+// none but its return. Context: signal handler, any thread.
+__attribute__((always_inline)) inline bool may_call() {
+  return g_process.filters.load(std::memory_order_relaxed) == 0;
+}
+
 // False in a child that runs in its parent's memory (vfork) or was made behind libc's back.
 // Context: any thread.
 inline bool is_own_process() {
-  return sys::call(SYS_getpid) == g_process.pid;
+  return !may_call() || sys::call(SYS_getpid) == g_process.pid;
 }
 
 // The shared memory if this process (not its parent) is attached, else null.

@@ -209,6 +209,7 @@ void reset_signal_lock() {
 }
 
 bool leave_signal(int signal) {
+  if (!may_call()) return false;
   if (!is_own_process()) return true;  // a vfork child's action is no use by the app
   bool moved = false;
   {
@@ -241,6 +242,7 @@ void forward(int signal, siginfo_t* info, void* context, ThreadState* thread) {
   // handler returns, and queue it again.
   if (thread != nullptr && ((left | view_with(*thread, mask)) & bit) != 0) {
     mask |= bit;
+    if (!may_call()) return;
     const long pid = sys::call(SYS_getpid);
     if (info->si_code == SI_TKILL) {
       sys::call(SYS_rt_tgsigqueueinfo, pid, sys::thread_id(), signal, info);

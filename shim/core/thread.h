@@ -40,6 +40,7 @@ struct ThreadState {
   std::uint32_t hz;          // rate its timer runs at, 0: not known yet
   std::uint8_t known_mask_count;
   std::uint8_t next_known_mask;
+  bool idle;  // the kind is off: ticks only ask whether it is on again
   bool busy;  // inside the shim: a tick now is dropped
 };
 static_assert(sizeof(ThreadState) <= 256);

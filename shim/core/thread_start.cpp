@@ -72,7 +72,7 @@ bool has_key() {
 
 bool profiling_threads() {
   return g_config.enabled && g_process.off.load(std::memory_order_relaxed) == 0 && current_signal() != 0 &&
-         is_own_process();
+         may_call() && is_own_process();
 }
 
 void* keep_thread_start(const ThreadStart& start) {
@@ -104,8 +104,9 @@ ThreadStart take_thread_start(void* pointer) {
 
 void begin_thread(const ThreadStart& start) {
   ThreadState& thread = this_thread();
-  thread.busy = true;
   thread.blocked_view = start.blocked_view;
+  if (!may_call()) return;  // its creator has not known yet
+  thread.busy = true;
   meet_thread(start.stack_bytes);
   open_signal_in_this_thread();
   reap_some_timers();

@@ -166,7 +166,7 @@ void arm_this_thread() {
 }
 
 void disarm_slot(std::uint32_t slot_plus_one) {
-  if (slot_plus_one == 0) return;
+  if (slot_plus_one == 0 || !may_call()) return;
   TimerSlot& slot = timer_slot(slot_plus_one - 1);
   std::int32_t tid = slot.tid.load(std::memory_order_acquire);
   if (tid <= 0 || !slot.tid.compare_exchange_strong(tid, -1, std::memory_order_acquire)) return;

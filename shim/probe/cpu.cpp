@@ -51,11 +51,12 @@ SIPROF_SIGNAL_SAFE bool belongs_here(ThreadState& thread, std::uint32_t slot_plu
 SIPROF_SIGNAL_SAFE void follow_control(SharedHeader* header, ThreadState& thread) {
   // Pairs with the agent's release after hz and kinds.
   const std::uint32_t generation = header->control_generation.load(std::memory_order_acquire);
-  if (generation == thread.control_generation) return;
+  if (generation == thread.control_generation || !may_call()) return;
   thread.control_generation = generation;
   std::uint32_t hz = header->hz.load(std::memory_order_relaxed);
   if (hz < 1 || hz > 1000) return;
-  if ((header->kinds.load(std::memory_order_relaxed) & kKindCpu) == 0) hz = kIdleHz;
+  thread.idle = (header->kinds.load(std::memory_order_relaxed) & kKindCpu) == 0;
+  if (thread.idle) hz = kIdleHz;
   g_hz.store(hz, std::memory_order_relaxed);
   if (hz == thread.hz) return;
   thread.hz = hz;
@@ -64,7 +65,7 @@ SIPROF_SIGNAL_SAFE void follow_control(SharedHeader* header, ThreadState& thread
 
 SIPROF_SIGNAL_SAFE void sample(ThreadState& thread, std::uint32_t weight, const ucontext_t* context) {
   // Not the first ones: an attach isn't what a tick costs.
-  const bool measured = thread.next_sample % kMeasureEvery == kMeasureEvery / 2;
+  const bool measured = may_call() && thread.next_sample % kMeasureEvery == kMeasureEvery / 2;
   const std::uint64_t begin_ns = measured ? thread_cpu_ns() : 0;
   Tick tick{};
   tick.time_ns = monotonic_ns();
@@ -78,7 +79,8 @@ SIPROF_SIGNAL_SAFE void sample(ThreadState& thread, std::uint32_t weight, const 
   if (thread.hz == 0) thread.hz = g_hz.load(std::memory_order_relaxed);
   tick.period_ns = 1'000'000'000 / thread.hz;
   const bool on = (header->kinds.load(std::memory_order_relaxed) & kKindCpu) != 0;
-  if (on) capture(header, session, thread, tick, context);
+  // The first tick after the kind is on again stands for time in which it was off.
+  if (on && !thread.idle) capture(header, session, thread, tick, context);
   follow_control(header, thread);
   if (measured) count(Counter::handler_ns, (thread_cpu_ns() - begin_ns) * kMeasureEvery);
 }

@@ -4,10 +4,11 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from harness import agents, checks
 from harness.checks import about, calls, check, of_pid, same
-from harness.registry import Skip, add, case, need_program
+from harness.registry import Skip, add, case, need_program, need_root
 
 
 @case("prefork_server", hazards=[72])
@@ -66,19 +67,92 @@ for how in ("busy", "idle"):
     add(f"wait_for_all_children_as_pid_1_{how}", [76, 0], lambda session, how=how: pid_1(session, how))
 
 
-def pid_1(session, how):
+def pid_namespace(session):
+    """What to put before a command to run it as pid 1."""
     unshare = need_program("unshare", "util-linux")
     prefix = [unshare, "-p", "-f", "--mount-proc", "--kill-child"] if os.geteuid() == 0 else [unshare, "-Urpf"]
     if session.plain([*prefix, "true"]).status != 0:
         raise Skip("needs pid namespaces (root, or unprivileged user namespaces)")
+    return prefix
+
+
+def pid_1(session, how):
+    prefix = pid_namespace(session)
     # As pid 1 of a namespace the agent dies with it (D2), so that the profile may lack the end.
     same(session, [*prefix, *session.victim("wait_all", "init", how)], sampled=False)
+
+
+@case("a_pid_namespace_with_the_proc_of_another", hazards=[79, 0])
+def foreign_proc(session):
+    need_root()
+    unshare = need_program("unshare", "util-linux")
+    # Numbers in there are small: in /proc they are other processes, of the kernel and of init.
+    script = '"$0" 800 >/dev/null; sleep 4'
+    result = session.preloaded([unshare, "-p", "-f", "--kill-child", "sh", "-c", script, *session.victim("burn")])
+    found, used = result.profile.sum("cpu", calls("burn_ms")), result.facts["cpu_ns"][0]
+    about("sampled CPU with its names (ns)", found, used, 0.05, slack=2 * result.profile.period)
+    # What the agent reads of the right process only.
+    about("CPU by /proc (ns)", int(result.profile.counters.get("cpu_proc_ns", 0)), used, 0.1, slack=40e6)
 
 
 @case("wait_for_all_children_when_the_agent_can_not_start", hazards=[76])
 def wait_without_agent(session):
     for program in ("/bin/false", "/nowhere"):
         same(session, session.victim("wait_all", "subreaper"), sampled=False, env={"SIPROF_AGENT_PROGRAM": program})
+
+
+add("vfork_of_a_subreaper", [73, 76], lambda session: same(session, session.victim("vfork_reaper")))
+add("vfork_of_pid_1", [73, 76], lambda session: same(
+    session, [*pid_namespace(session), *session.victim("vfork_reaper")], sampled=False))
+
+
+def wait_for_fact(session, name):
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if any(name in path.read_text() for path in session.folder.glob("facts.*")):
+            return
+        time.sleep(0.02)
+    check(False, f"the victim never noted {name}")
+
+
+def reaper_execs(session, prefix=()):
+    """The agent of before is killed after exec: what stood between it and the app must not be announced."""
+    killed = []
+
+    def kill_agents(process):
+        wait_for_fact(session, "executed")
+        time.sleep(0.3)
+        for pid in session.agents():
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    command = [*prefix, *session.victim("reaper_execs")]
+    result = session.preloaded(command, beside=kill_agents)
+    check(result.status == 0, f"ended with {result.status}: {result.stderr!r}")
+    check(result.stdout == b"0 SIGCHLD, wait(-1) No child processes\n", f"the app saw {result.stdout!r}")
+    check(session.baseline_only or bool(killed), "no agent was running")
+
+
+add("exec_of_a_subreaper_with_an_agent", [76, 0], reaper_execs)
+add("exec_of_pid_1_with_an_agent", [76, 0], lambda session: reaper_execs(session, pid_namespace(session)))
+
+
+@case("what_stands_between_a_reaper_and_its_agent_is_small", hazards=[76, 89])
+def small_middle(session):
+    sizes = []
+
+    def look(process):
+        wait_for_fact(session, "written")
+        for pid in agents.children(process.pid, "siprof-middle"):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            sizes.append(next(int(line.split()[1]) for line in lines if line.startswith("Rss:")))
+
+    if session.baseline_only:
+        return
+    # Few ticks: the first one, which attaches, comes after the memory was written.
+    session.preloaded(session.victim("reaper_execs", "slowly"), hz=2, beside=look)
+    check(len(sizes) == 1, f"{len(sizes)} processes stand between, expected one")
+    check(sizes[0] < 1024, f"it holds {sizes[0]} KiB")
 
 
 @case("a_short_process_is_in_the_profile", hazards=[81])

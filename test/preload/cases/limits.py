@@ -2,7 +2,9 @@
 """Descriptors, resource limits, dropped rights, memory."""
 
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 from harness import checks
@@ -17,6 +19,14 @@ for way in ("closefrom", "close_range", "loop"):
 for count in (1, 4):
     add(f"open_gives_the_lowest_number_{count}", [78, 0], lambda session, count=count: same(
         session, session.victim("open_three", count)))
+@case("a_descriptor_closed_while_attaching_is_closed", hazards=[78, 0])
+def last_closer(session):
+    command = session.victim("last_closer")
+    if session.plain(command).status == 77:
+        raise Skip("needs Linux 5.9")
+    same(session, command)
+
+
 add("ulimit_of_four_descriptors", [78], lambda session: same(
     session, ["sh", "-c", 'ulimit -n 4; exec "$0" 300', *session.victim("burn")], sampled=False))
 
@@ -51,6 +61,34 @@ for way in ("chroot", "setuid", "unshare_user"):
         same(session, command, sampled=False)
 
     add(f"early_{way}_does_no_harm", [79], harmless)
+
+def sandboxed(session, *ways):
+    result = same(session, session.victim("sandboxed", *ways))
+    found = result.profile.sum("cpu", calls("work_in_sandbox"))
+    about("sampled CPU in the sandbox (ns)", found, 1.5e9, 0.05, slack=2 * result.profile.period)
+
+
+for way in ("prctl", "syscall"):
+    add(f"a_sandbox_that_kills_by_{way}", [80], lambda session, way=way: sandboxed(session, way))
+    add(f"a_sandbox_that_kills_by_{way}_later", [80], lambda session, way=way: sandboxed(session, way, "late"))
+
+
+@case("a_sandbox_outlives_its_agent", hazards=[80, 86])
+def sandbox_without_agent(session):
+    killed = []
+
+    def kill_agents(process):
+        time.sleep(0.8)
+        for pid in session.agents():
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    command = session.victim("sandboxed", "prctl", "late")
+    plain = session.plain(command)
+    result = session.preloaded(command, beside=kill_agents)
+    checks.same_behaviour(plain, result)
+    check(session.baseline_only or bool(killed), "no agent was running")
+
 
 for what in ("fsize", "as", "data"):
     add(f"limit_{what}", [89, 0], lambda session, what=what: same(session, session.victim("resource_limits", what)))

@@ -48,6 +48,16 @@ def zombie_children(parent: int) -> list:
     return dead
 
 
+def children(parent: int, name: str) -> list:
+    """Pids of living children of `parent` that are called `name`."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        head, _, tail = _read(f"/proc/{pid}/stat").rpartition(b")")
+        if head.partition(b"(")[2] == os.fsencode(name) and int(tail.split()[1]) == parent:
+            found.append(int(pid))
+    return found
+
+
 def wait_gone(program: Path, folder: Path, seconds: float) -> list:
     """Waits until no agent is left; gives back those that are."""
     deadline = time.monotonic() + seconds

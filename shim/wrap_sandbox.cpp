@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Wrappers of prctl and syscall, by which a program filters its system calls or becomes
+// one that orphans come to: what we need of the kernel, we do before that.
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <atomic>
+
+#include "shim/core/attach.h"
+#include "shim/core/sandbox.h"
+#include "shim/real.h"
+
+namespace siprof::shim {
+namespace {
+
+template <typename Call>
+long with_filter(Call install) {
+  const bool prepared = prepare_for_filter();
+  const long result = install();
+  if (prepared && result < 0) forget_filter();
+  return result;
+}
+
+}  // namespace
+}  // namespace siprof::shim
+
+using namespace siprof;
+using namespace siprof::shim;
+
+// libc's own reads four arguments, too, whatever there were.
+int siprof_prctl(int option, ...) {
+  va_list list;
+  va_start(list, option);
+  const auto a = va_arg(list, unsigned long);
+  const auto b = va_arg(list, unsigned long);
+  const auto c = va_arg(list, unsigned long);
+  const auto d = va_arg(list, unsigned long);
+  va_end(list);
+  const auto call = [=] { return static_cast<long>(real::prctl(option, a, b, c, d)); };
+  // Before orphans come here: the agent is none of them then, and needs nobody in between.
+  if (option == PR_SET_CHILD_SUBREAPER && a != 0) attach_now();
+  return static_cast<int>(option == PR_SET_SECCOMP ? with_filter(call) : call());
+}
+
+// Where `syscall` (jumps.S) goes on to: libc's, once it is known.
+extern "C" {
+__attribute__((visibility("hidden"))) constinit std::atomic<void*> siprof_next_syscall{nullptr};
+}
+
+// The calls among them that matter, and the first of all. Its arguments lie where those of
+// the variadic syscall do: all are integers.
+extern "C" __attribute__((visibility("hidden"))) long siprof_watched_syscall(long number, long a, long b,
+                                                                             long c, long d, long e, long f) {
+  siprof_next_syscall.store(reinterpret_cast<void*>(real::syscall.get()), std::memory_order_relaxed);
+  const auto call = [=] { return real::syscall(number, a, b, c, d, e, f); };
+  const bool filters =
+      (number == SYS_seccomp && (a == SECCOMP_SET_MODE_FILTER || a == SECCOMP_SET_MODE_STRICT)) ||
+      (number == SYS_prctl && a == PR_SET_SECCOMP);
+  if (number == SYS_prctl && a == PR_SET_CHILD_SUBREAPER && b != 0) attach_now();
+  return filters ? with_filter(call) : call();
+}
