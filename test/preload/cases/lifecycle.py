@@ -290,9 +290,12 @@ def agent_ends(session):
     check(not left, f"agents {left} were still there 40 s after the last process")
 
 
-@case("churn_of_threads", hazards=[87, 0])
-def churn(session):
-    result = same(session, session.victim("thread_churn", os.environ.get("SIPROF_TEST_THREADS", 6000)))
+def churn(session, threads, at_once):
+    result = same(session, session.victim("thread_churn", threads, at_once))
     timers, growth = result.facts["timers"][0], result.facts["growth_kib"][0]
     check(0 <= timers <= 64, f"{timers} timers are left")
     check(growth <= 4096, f"the app's memory grew by {growth} KiB")
+
+
+add("churn_of_threads", [87, 0], lambda session: churn(session, os.environ.get("SIPROF_TEST_THREADS", 6000), 8))
+add("a_thousand_threads_at_once", [87, 0], lambda session: churn(session, 10000, 1000))
