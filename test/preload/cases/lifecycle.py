@@ -251,7 +251,7 @@ def shared_memories(pid) -> set:
 
 @case("a_stopped_agent_does_not_hoard_memory", hazards=[86, 89])
 def stopped_agent(session):
-    """Each attempt to attach leaves 1 MiB in the queue of an agent that does not run: they get ever rarer."""
+    """Each attempt to attach leaves 1 MiB in the queue of an agent that does not run: they have to be rare."""
     stopped, seen = [], set()
 
     def stop(process):
@@ -269,7 +269,7 @@ def stopped_agent(session):
         return
     session.preloaded(session.victim("phases", 15), hz=100, beside=stop)
     check(len(stopped) == 1, f"{len(stopped)} agents were stopped, expected one")
-    # Every 2 s would be seven.
+    # As often as the heartbeat is found too old, every 2 s, would be seven.
     check(2 <= len(seen) <= 4, f"the app has handed over {len(seen)} memories in 12 s")
 
 
