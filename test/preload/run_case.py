@@ -3,8 +3,8 @@
 """Runs one preload case: `run_case.py --build BUILD NAME`. Meson calls it once for each.
 
 Ends with 0 (passed), 1 (failed, the reason on stderr) or 77 (skipped, what is missing on stdout).
-`--list` prints all names, `--baseline` runs the victims without siprof at all: what fails then is the
-victim's own fault.
+`--list` prints all names, `--hazards` the table of hazards and their cases (it stands in README.md),
+`--baseline` runs the victims without siprof at all: what fails then is the victim's own fault.
 """
 
 import argparse
@@ -18,6 +18,7 @@ kHere = Path(__file__).resolve().parent
 sys.path.insert(0, str(kHere))
 
 from harness.registry import CASES, BaselineOnly, Skip  # noqa: E402  (needs the path above)
+from harness import hazards  # noqa: E402
 from harness.session import Session  # noqa: E402
 
 
@@ -49,11 +50,15 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=kHere.parent.parent / "build")
     parser.add_argument("--baseline", action="store_true")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--hazards", action="store_true")
     parser.add_argument("name", nargs="?")
     options = parser.parse_args()
     load_cases()
     if options.list:
         print("\n".join(CASES))
+        return 0
+    if options.hazards:
+        print(hazards.table(CASES.values()))
         return 0
     if options.name not in CASES:
         parser.error(f"no case is called {options.name}; --list prints them")

@@ -4,6 +4,7 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness import agents, checks
@@ -47,8 +48,17 @@ def vfork_storm(session):
     same(session, session.victim("spawn_storm", 400, "vfork"))
 
 
-for how in ("thread", "fork"):
-    add(f"raw_clone_{how}", [74], lambda session, how=how: same(session, session.victim("raw_clone", how)))
+add("raw_clone_thread", [74], lambda session: same(session, session.victim("raw_clone", "thread")))
+
+
+@case("raw_clone_fork_is_not_sampled_and_does_no_harm", hazards=[74])
+def raw_clone_fork(session):
+    """No wrapper sees the child, so it has no timer (docs/troubleshooting.md, Known gaps). It must not write into
+    its parent's memory either: the profile is the parent's, whole, and nobody else's."""
+    result = same(session, session.victim("raw_clone", "fork"), hz=250)
+    facts, profile = result.facts, result.profile
+    check(profile.pids() == {facts["parent"][0]}, f"pids {profile.pids()}, expected {facts['parent']} alone")
+    about("sampled CPU of the parent (ns)", profile.total(), facts["parent_cpu_ns"][0], 0.05, slack=2 * profile.period)
 
 
 def daemon(session, when):
@@ -274,45 +284,67 @@ def agent_trouble(session, number):
                 os.kill(pid, signal.SIGCONT)
 
     command = session.victim("phases", 15)
-    plain = session.plain(command)
     if session.baseline_only:
+        session.plain(command)
         return
-    result = session.preloaded(command, hz=100, beside=trouble, env={"SIPROF_WINDOW": "1s"})
-    checks.same_behaviour(plain, result)
-    check(bool(troubled), "no agent was running")
-    found, used = result.profile.sum("cpu", calls("third_phase")), result.facts["third_cpu_ns"][0]
-    about("sampled CPU of the last third (ns)", found, used, 0.05, slack=2 * result.profile.period)
-    # Latency: the middle of the pieces is the app's own; the slowest may meet one reattach (about 1 ms) and the load.
-    about("median piece (ns)", result.facts["median_piece_ns"][0], plain.facts["median_piece_ns"][0], 0.5, slack=10e6)
-    slowest = result.facts["slowest_piece_ns"][0]
-    check(slowest <= 4 * plain.facts["slowest_piece_ns"][0] + 500e6, f"a piece of 20 ms took {slowest / 1e6:.0f} ms")
+    for attempts_left in (1, 0):
+        with ThreadPoolExecutor() as pool:  # side by side: what loads the machine falls on both
+            other = pool.submit(session.plain, command)
+            result = session.preloaded(command, hz=100, beside=trouble, env={"SIPROF_WINDOW": "1s"})
+            plain = other.result()
+        checks.same_behaviour(plain, result, fixed_work=False)
+        check(bool(troubled), "no agent was running")
+        found, used = result.profile.sum("cpu", calls("third_phase")), result.facts["third_cpu_ns"][0]
+        about("sampled CPU of the last third (ns)", found, used, 0.05, slack=2 * result.profile.period)
+        try:
+            same_latency(result.facts, plain.facts)
+            return
+        except checks.Slower:
+            if attempts_left == 0:
+                raise
+
+
+def same_latency(ours, theirs) -> None:
+    """Pieces of 1 ms, about 9 000 in each run. The slowest may meet one reattach (about 1 ms) and the scheduler."""
+    for key, times, room_ns in (("median_piece_ns", 1.2, 0.1e6), ("p999_piece_ns", 2, 4e6), ("slowest_piece_ns", 2, 50e6)):
+        limit = times * theirs[key][0] + room_ns
+        line = f"{key} is {ours[key][0] / 1e6:.2f} ms, beside it without siprof {theirs[key][0] / 1e6:.2f} ms"
+        if ours[key][0] > limit:
+            raise checks.Slower(line)
 
 
 add("the_agent_is_killed", [86], lambda session: agent_trouble(session, signal.SIGKILL))
 add("the_agent_is_stopped_for_a_while", [86], lambda session: agent_trouble(session, signal.SIGSTOP))
 
 
+def shared_memories(pid) -> set:
+    """Inodes of siprof's memory in a process; it changes with each attempt to attach."""
+    with open(f"/proc/{pid}/maps") as maps:
+        return {line.split()[4] for line in maps if "/memfd:siprof" in line}
+
+
 @case("a_stopped_agent_does_not_hoard_memory", hazards=[86, 89])
 def stopped_agent(session):
-    """Shared memory that nobody drains must not pile up in the queue of an agent that does not run."""
-    held = []
-
-    def shared_kib():
-        return int(next(line for line in open("/proc/meminfo") if line.startswith("Shmem:")).split()[1])
+    """Each attempt to attach leaves 1 MiB in the queue of an agent that does not run: they have to be rare."""
+    stopped, seen = [], set()
 
     def stop(process):
         time.sleep(2)
         for pid in session.agents():
             os.kill(pid, signal.SIGSTOP)
-        held.append(shared_kib())
-        time.sleep(12)
-        held.append(shared_kib())
+            stopped.append(pid)
+        deadline = time.monotonic() + 12
+        while time.monotonic() < deadline:
+            seen.update(shared_memories(process.pid))
+            time.sleep(0.1)
+        check(all(agents.state(pid) == "T" for pid in stopped), f"agents {stopped} did not stay stopped")
 
     if session.baseline_only:
         return
     session.preloaded(session.victim("phases", 15), hz=100, beside=stop)
-    # The machine's figure; other tests share it, so the room is what four of them attach with.
-    check(held[1] - held[0] < 4096, f"shared memory grew by {held[1] - held[0]} KiB in 12 s")
+    check(len(stopped) == 1, f"{len(stopped)} agents were stopped, expected one")
+    # As often as the heartbeat is found too old, every 2 s, would be seven.
+    check(2 <= len(seen) <= 4, f"the app has handed over {len(seen)} memories in 12 s")
 
 
 @case("the_agent_ends_by_itself", hazards=[76, 84])
@@ -332,9 +364,12 @@ def agent_ends(session):
     check(not left, f"agents {left} were still there 40 s after the last process")
 
 
-@case("churn_of_threads", hazards=[46, 87, 0])
-def churn(session):
-    result = same(session, session.victim("thread_churn", os.environ.get("SIPROF_TEST_THREADS", 6000)))
+def churn(session, threads, at_once):
+    result = same(session, session.victim("thread_churn", threads, at_once))
     timers, growth = result.facts["timers"][0], result.facts["growth_kib"][0]
     check(0 <= timers <= 64, f"{timers} timers are left")
     check(growth <= 4096, f"the app's memory grew by {growth} KiB")
+
+
+add("churn_of_threads", [87, 0], lambda session: churn(session, os.environ.get("SIPROF_TEST_THREADS", 6000), 8))
+add("a_thousand_threads_at_once", [87, 0], lambda session: churn(session, 10000, 1000))

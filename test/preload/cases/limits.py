@@ -48,12 +48,14 @@ def dropped(session, way, fresh):
     about(f"sampled CPU after {way} (ns)", found, 1e9, 0.05, slack=2 * result.profile.period)
 
 
-for way in ("chroot", "setuid", "unshare_user", "unshare_mount", "unshare_net", "dumpable", "no_new_privs"):
+for way in ("chroot", "pivot_root", "setuid", "capset", "unshare_user", "unshare_pid", "unshare_mount", "unshare_net",
+            "dumpable", "no_new_privs"):
     add(f"samples_go_on_after_{way}", [79], lambda session, way=way: dropped(session, way, fresh=False))
 # Rights dropped before the first tick: the attach happens with what is left.
-for way in ("dumpable", "no_new_privs", "unshare_mount"):
+for way in ("capset", "dumpable", "no_new_privs", "unshare_mount"):
     add(f"samples_come_after_early_{way}", [79], lambda session, way=way: dropped(session, way, fresh=True))
-for way in ("chroot", "setuid", "unshare_user"):
+# Out of the agent's reach, or (unshare_pid) where a child of ours would be the namespace's pid 1: no profile then.
+for way in ("chroot", "pivot_root", "setuid", "unshare_user", "unshare_pid"):
     def harmless(session, way=way):
         command = session.victim("drop_rights", way, "fresh")
         if session.plain(command).status == 77:

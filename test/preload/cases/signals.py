@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signals and their masks: the app's own use of the profiling signals, full masks, small stacks."""
 
+import os
 import re
+import subprocess
+import time
 
 from harness import checks
 from harness.checks import about, check, same
+from harness.control import Switch
 from harness.registry import add, case, need_file, need_program
 
 for way in ("handler", "timer", "ignore", "default", "raise"):
@@ -84,8 +88,17 @@ for how in ("sigwait", "sigwaitinfo", "sigtimedwait", "signalfd"):
 
 @case("a_tight_limit_of_queued_signals", hazards=[43, 0])
 def sigpending(session):
+    """Of 64 a process takes 16, so that 40 (and the one to queue) are to be had while its 300 threads live."""
     session.as_ordinary_user()  # the limit counts all processes of a user
-    same(session, session.victim("sigpending_limit"))
+    result = same(session, session.victim("sigpending_limit", 1, 40))
+    check(int(result.profile.counters["timers_refused"]) > 200, "the limit of siprof's own timers was never met")
+
+
+@case("a_tight_limit_of_queued_signals_for_two_processes", hazards=[43, 0])
+def sigpending_two(session):
+    session.as_ordinary_user()
+    result = same(session, session.victim("sigpending_limit", 2, 24))
+    check(len(result.profile.pids()) == 2, f"{len(result.profile.pids())} processes are in the profile")
 
 
 @case("exec_storm_while_sampled", hazards=[45, 84])
@@ -108,9 +121,72 @@ def altstack(session):
     same(session, session.victim("altstack"))
 
 
-@case("ticks_inside_our_own_wrappers", hazards=[46, 50])
+@case("ticks_inside_our_own_wrappers", hazards=[50])
 def nested(session):
-    same(session, session.victim("nested_hooks"))
+    result = same(session, session.victim("nested_hooks"))
+    check(int(result.profile.counters.get("lost_reentry", 0)) > 0, "no tick met the shim at work: nothing was tested")
+
+
+def switch_by_phase(process, switch) -> None:
+    """A byte ends each phase of the victim. Without siprof (`switch` is None) only time passes."""
+    turn, rate = (switch.turn, switch.rate) if switch else (lambda on: None, lambda hz: None)
+
+    def next_phase():
+        os.write(process.stdin.fileno(), b"n")
+
+    next_phase()
+    for i in range(1000):
+        rate(1000) if i < 500 else turn(False)
+        time.sleep(0.001)
+        rate(250) if i < 500 else turn(True)
+        time.sleep(0.001)
+    turn(False)
+    next_phase()
+    time.sleep(1)
+    turn(True)
+    next_phase()
+
+
+@case("switched_off_and_on_a_thousand_times_under_load", hazards=[46])
+def switched(session):
+    """Nothing is lost but what was off: none of the off phase is in the profile, all of the last one is."""
+    command = session.victim("switched_load")
+    plain = session.plain(command, stdin=subprocess.PIPE, beside=lambda process: switch_by_phase(process, None))
+    if session.baseline_only:
+        return
+
+    def play(process):
+        time.sleep(1.5)
+        switch_by_phase(process, Switch(session.agents(), process.pid))
+
+    result = session.preloaded(command, hz=250, stdin=subprocess.PIPE, beside=play)
+    checks.same_behaviour(plain, result, fixed_work=False)
+    profile, used = result.profile, result.facts["phase_cpu_ns"]
+    checks.has_samples(profile)
+    # Not phase_settling: its first tick is one of the idle rate, and stands for a second of which a part was off.
+    before, storm, off, after = (profile.sum("cpu", checks.calls(f"phase_{name}")) for name in (
+        "before", "storm", "off", "after"))
+    check(before > 0 and storm > 0, f"{before / 1e6:.0f} ms before and {storm / 1e6:.0f} ms in the storm were sampled")
+    check(off == 0, f"{off / 1e6:.0f} ms of the phase in which sampling was off are in the profile")
+    about("sampled CPU when it was on again (ns)", after, used[4], 0.05, slack=4 * profile.period)
+    few_losses(profile)
+    check(0 <= result.facts["timers"][0] <= 8, f"{result.facts['timers'][0]} timers are left")
+
+
+def few_losses(profile) -> None:
+    """At most 2 % of the ticks: those that met the attach or the shim's own code."""
+    losses = {name: int(value) for name, value in profile.counters.items() if name.startswith("lost_") and int(value)}
+    check(sum(losses.values()) <= 0.02 * int(profile.counters["ticks"]) + 4, f"lost ticks: {losses}")
+    for name in ("timers_failed", "timers_refused"):
+        check(int(profile.counters.get(name, 0)) == 0, f"{name} is {profile.counters.get(name)}")
+
+
+@case("the_signal_is_claimed_a_thousand_times_under_load", hazards=[36, 46])
+def signal_tug(session):
+    result = same(session, session.victim("signal_tug"), hz=250)
+    few_losses(result.profile)
+    found = result.profile.sum("cpu", checks.calls("work"))
+    about("sampled CPU of the workers (ns)", found, 2e9, 0.05, slack=4 * result.profile.period)
 
 
 @case("masks_and_actions_read_back")

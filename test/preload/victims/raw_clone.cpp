@@ -65,6 +65,8 @@ void fork_case() {
   victim::burn_ms(100);
   int status = 0;
   waitpid(static_cast<pid_t>(child), &status, 0);
+  victim::note_fact("parent", getpid());
+  victim::note_fact("parent_cpu_ns", victim::process_cpu_ns());
   printf("the child's status: %d\n", WEXITSTATUS(status));
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts and ends N threads, a few at a time, some of which die young and some after a tick or two. What a
-// thread leaves behind (a timer, memory) would pile up: prints what is left, counted by the kernel.
+// Starts and ends N threads, AT_ONCE of them living at a time, some of which die young and some after a tick
+// or two. What a thread leaves behind (a timer, memory) would pile up: prints what is left, counted by the
+// kernel. argv: N, AT_ONCE.
+#include <pthread.h>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -27,10 +29,17 @@ long resident_kib() {
   return resident * 4;
 }
 
-void churn(int threads) {
-  for (int done = 0; done < threads; done += 8) {
+void churn(int threads, int at_once) {
+  pthread_barrier_t all_live;
+  pthread_barrier_init(&all_live, nullptr, at_once);
+  for (int done = 0; done < threads; done += at_once) {
     std::vector<std::thread> few;
-    for (int i = 0; i < 8; ++i) few.emplace_back([i] { victim::burn_ms(i == 0 ? 5 : 0); });
+    for (int i = 0; i < at_once; ++i) {
+      few.emplace_back([i, &all_live] {
+        pthread_barrier_wait(&all_live);
+        victim::burn_ms(i == 0 ? 5 : 0);
+      });
+    }
     for (std::thread& thread : few) thread.join();
   }
 }
@@ -39,9 +48,10 @@ void churn(int threads) {
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? atoi(argv[1]) : 4000;
-  churn(threads / 10);
+  const int at_once = argc > 2 ? atoi(argv[2]) : 8;
+  churn(threads / 10, at_once);
   const long early_kib = resident_kib();
-  churn(threads - threads / 10);
+  churn(threads - threads / 10, at_once);
   victim::note_fact("timers", timers_of_process());
   victim::note_fact("growth_kib", resident_kib() - early_kib);
   timer_t own;

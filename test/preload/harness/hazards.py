@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hazards that a preloaded profiler is held against, and the table of the cases that provoke them.
+
+`run_case.py --hazards` prints it, hazards_test.py holds README.md to it. The numbers are those that the
+cases are tagged with; a case may provoke several.
+"""
+
+HAZARDS = {
+    1: "names are resolved before an allocator is known",
+    2: "other preloads allocate and make threads before our constructor",
+    4: "dlsym(RTLD_NEXT) as a tail call asks for the wrong caller",
+    5: "a lazily bound call runs the loader in a handler",
+    6: "static thread-local storage is used up",
+    7: "thread-local storage is allocated in a handler",
+    8: "symbols of an unwinder or a C++ library leak into the program",
+    10: "every child inherits the preload: ldd, shells, make, the agent itself",
+    11: "setuid programs and those with file capabilities",
+    12: "a child for another machine type",
+    13: "static programs, Go, musl",
+    17: "no HOME, no /proc, closed output, deleted folder, no agent",
+    36: "the program uses the profiling signals itself",
+    37: "another profiler is loaded too",
+    38: "workers block all signals",
+    39: "sigwait and signalfd on a full set",
+    43: "a tight limit of queued signals",
+    44: "ticks come at jiffies only: overruns count",
+    45: "a signal that survives exec kills the next program",
+    46: "a signal in flight while sampling is switched off, on, or moved",
+    47: "small stacks",
+    49: "Go's runtime asks for handlers on its signal stack",
+    50: "a tick inside our own wrappers, or inside the program's fault handler",
+    72: "fork without exec",
+    73: "vfork and posix_spawn: a child in the parent's memory",
+    74: "raw clone: threads and processes without libc",
+    75: "daemons: the first parent ends",
+    76: "children that the program never made",
+    77: "closefrom and descriptors that are used again",
+    78: "descriptors are counted, numbered, few",
+    79: "rights, root and namespaces change after the start",
+    81: "short processes",
+    82: "every way to end",
+    84: "exec storms: agents and memory stay bounded",
+    86: "the agent is killed or stopped",
+    87: "very many threads, and short ones",
+    89: "limits of memory, processes and file size",
+}
+PROBES = "found by our own probes: pid 1, file and memory limits, timers of ended threads, descriptors, masks"
+# What the first release promises; 12 is more.
+PROMISED = set(HAZARDS) - {12}
+
+
+def table(cases) -> str:
+    by_hazard: dict = {}
+    for case in cases:
+        for number in case.hazards:
+            by_hazard.setdefault(number, []).append(case.name)
+    lines = ["| hazard | what goes wrong | cases |", "|---|---|---|"]
+    for number in sorted(by_hazard, key=lambda number: number or 1000):
+        what = HAZARDS[number] if number else PROBES
+        lines.append(f"| {number or 'probes'} | {what} | {', '.join(sorted(set(by_hazard[number])))} |")
+    return "\n".join(lines)
