@@ -30,12 +30,15 @@ void RingWriter::follow_session() {
   seal();
 }
 
+// A full pool is looked through over some ticks, not by each of them.
 ChunkHeader* RingWriter::claim_chunk() {
   const std::uint32_t chunks = chunk_count();
   // Threads start at different places, so that they don't compete for chunk 0.
-  const std::uint32_t start = thread_.serial * 7 + thread_.last_sequence;
-  for (std::uint32_t i = 0; i < chunks; ++i) {
-    const std::uint32_t index = (start + i) % chunks;
+  const std::uint32_t start = thread_.serial * 7;
+  const std::uint32_t most = chunks < kSearchedChunks ? chunks : kSearchedChunks;
+  for (std::uint32_t i = 0; i < most; ++i) {
+    // From where the last search ended, whether it found one or not.
+    const std::uint32_t index = (start + thread_.searched++) % chunks;
     ChunkHeader* chunk = chunk_at(index);
     std::uint64_t none = 0;
     if (chunk->owner.load(std::memory_order_relaxed) != 0) continue;

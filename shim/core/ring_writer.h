@@ -13,6 +13,9 @@
 
 namespace siprof::shim {
 
+// Chunks that one claim looks at, at most.
+inline constexpr std::uint32_t kSearchedChunks = 64;
+
 class RingWriter {
  public:
   // `session` is the attachment `header` belongs to.

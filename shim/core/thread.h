@@ -24,6 +24,7 @@ struct ThreadState {
   std::uint64_t session;        // the attachment that `chunk` belongs to
   std::uint32_t chunk;          // index + 1 of the chunk being filled, 0: none; checked against its owner
   std::uint32_t last_sequence;  // of the chunks claimed so far, over all attachments
+  std::uint32_t searched;       // chunks looked at for a free one
   std::uint32_t next_sample;
   std::uint32_t control_generation;
   // The stack, [low, high); 0, 0: unknown, then it is only read by the kernel.

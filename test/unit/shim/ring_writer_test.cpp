@@ -54,6 +54,24 @@ TEST_CASE("a writer fills a chunk to its last byte before it seals it and claims
   CHECK(pool.chunk(first).owner == (std::uint64_t{1} << 32 | 10));
 }
 
+TEST_CASE("a claim looks at a bounded number of chunks and the next one goes on from there") {
+  constexpr std::uint32_t kChunks = 4 * kSearchedChunks;
+  TestPool pool(kChunks);
+  ThreadState thread = thread_with(10, 1);
+  RingWriter writer(pool.header(), 1, thread);
+  for (std::uint32_t i = 0; i < kChunks; ++i) pool.chunk(i).owner = 99;
+  for (std::uint32_t round = 0; round < 4; ++round) {
+    CHECK(commit_record(writer, 8) == nullptr);
+    CHECK(thread.searched == (round + 1) * kSearchedChunks);
+  }
+  // The farthest from where it looks next is found by the last of four, not missed and not sooner.
+  const std::uint32_t last = (thread.serial * 7 + thread.searched + kChunks - 1) % kChunks;
+  pool.chunk(last).owner = 0;
+  for (int round = 0; round < 3; ++round) CHECK(commit_record(writer, 8) == nullptr);
+  REQUIRE(commit_record(writer, 8) != nullptr);
+  CHECK(thread.chunk == last + 1);
+}
+
 TEST_CASE("a claim takes what is left of a chunk if that is enough, else a whole new one") {
   TestPool pool(4);
   ThreadState thread = thread_with(10, 1);
