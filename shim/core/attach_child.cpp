@@ -82,17 +82,27 @@ SIPROF_SIGNAL_SAFE long make_memory(std::uint32_t chunks) {
   return result;
 }
 
+// The file as far as the mapping, without pages: a thread may be about to write to a chunk
+// by which the agent has just made the memory before larger, and beyond the end of a file
+// is SIGBUS for sure. Where a hard limit forbids it there is that risk.
+SIPROF_SIGNAL_SAFE void extend_to_mapping(const AttachRequest& request, long fd) {
+  sys::call(SYS_ftruncate, fd, kSharedHeaderBytes + std::uint64_t{request.max_chunks} * kChunkBytes);
+}
+
 // Maps the file in the place of the earlier attachment's (in one step, whoever reads or
 // writes there meanwhile), or anywhere.
 SIPROF_SIGNAL_SAFE bool map_memory(AttachRequest* request, long fd, bool again) {
   const std::uint64_t bytes = kSharedHeaderBytes + std::uint64_t{request->max_chunks} * kChunkBytes;
   const int flags = MAP_SHARED | MAP_NORESERVE | (again ? MAP_FIXED : 0);
+  if (again) extend_to_mapping(*request, fd);
   const long at = sys::call(SYS_mmap, request->mapping, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
   if (failed(at)) return false;
   // The app may have asked to have everything locked; this isn't the app's. Its core
   // dumps needn't hold it either.
   sys::call(SYS_munlock, at, bytes);
   sys::call(SYS_madvise, at, bytes, MADV_DONTDUMP);
+  // Not before: mapping it under mlockall would give pages to all of it.
+  if (!again) extend_to_mapping(*request, fd);
   request->mapping = reinterpret_cast<void*>(at);
   return true;
 }

@@ -92,6 +92,27 @@ def sandbox_without_agent(session):
     check(session.baseline_only or bool(killed), "no agent was running")
 
 
+@case("the_shared_memory_reaches_as_far_as_its_mapping", hazards=[86, 89])
+def shared_memory_size(session):
+    """Beyond the end is SIGBUS, for a thread that still uses a pool the agent has made larger."""
+    seen = []
+
+    def look(process):
+        time.sleep(0.4)
+        for pid in session.agents():
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                if os.readlink(link).startswith("/memfd:siprof "):
+                    seen.append(link.stat())
+
+    if session.baseline_only:
+        return
+    session.preloaded(session.victim("burn", 900), beside=look)
+    check(bool(seen), "the agent holds no shared memory")
+    for memory in seen:
+        check(memory.st_size == 4096 + 2048 * 4096, f"it has {memory.st_size} bytes")
+        check(memory.st_blocks * 512 <= 2 << 20, f"{memory.st_blocks * 512} bytes are allocated at the start")
+
+
 for what in ("fsize", "as", "data"):
     add(f"limit_{what}", [89, 0], lambda session, what=what: same(session, session.victim("resource_limits", what)))
 # No file may grow, so there can't be shared memory; no process may be made, so nothing can attach.
