@@ -261,6 +261,7 @@ int run_attach_child(void* argument) {
   Handover handover{};
   handover.maps = read_executable_maps(request->maps, sizeof(request->maps));
   open_all(fd, &handover);
+  if (!root_is_trusted(handover)) request->may_start_agent = false;
   request->step = hand_over(request, handover);
   const bool done = request->step == AttachStep::kDone;
   if (!again && !done) forget_memory(request);

@@ -24,6 +24,11 @@ struct Handover {
 // Opens what the agent gets, the memory first. Context: the attach child.
 SIPROF_SIGNAL_SAFE void open_all(long memory_fd, Handover* handover);
 
+// Whether "/" is still what it was when the program started: after chroot(2) a path may
+// lead to anybody's file, and none of those is executed in the program's name. Remembered
+// from the first attach on, also by what is forked. Context: the attach child.
+SIPROF_SIGNAL_SAFE bool root_is_trusted(const Handover& handover);
+
 // Notes the app's threads in the request. Context: the attach child.
 SIPROF_SIGNAL_SAFE void scan_threads(const Handover& handover, AttachRequest* request);
 

@@ -2,6 +2,7 @@
 """Descriptors, resource limits, dropped rights, memory."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -111,6 +112,17 @@ def shared_memory_size(session):
     for memory in seen:
         check(memory.st_size == 4096 + 2048 * 4096, f"it has {memory.st_size} bytes")
         check(memory.st_blocks * 512 <= 2 << 20, f"{memory.st_blocks * 512} bytes are allocated at the start")
+
+
+@case("after_chroot_nothing_of_the_jail_is_executed", hazards=[79])
+def jail(session):
+    """What stands in there where the agent stood leaves a mark when it runs."""
+    need_root()
+    inside = session.folder / "empty" / str(session.agent).lstrip("/")
+    inside.parent.mkdir(parents=True)
+    shutil.copy(session.victims / "leaves_mark", inside)
+    same(session, session.victim("drop_rights", "chroot", "fresh"), sampled=False)
+    check(not (session.folder / "empty" / "mark").exists(), "a file of the jail was executed as root")
 
 
 for what in ("fsize", "as", "data"):
