@@ -102,7 +102,7 @@ def foreign_proc(session):
     found, used = result.profile.sum("cpu", calls("burn_ms")), result.facts["cpu_ns"][0]
     about("sampled CPU with its names (ns)", found, used, 0.05, slack=2 * result.profile.period)
     # What the agent reads of the right process only.
-    about("CPU by /proc (ns)", int(result.profile.counters.get("cpu_proc_ns", 0)), used, 0.1, slack=40e6)
+    about("CPU by /proc (ns)", int(result.profile.counters.get("cpu_proc_ns", 0)), used, 0.5)
 
 
 @case("wait_for_all_children_when_the_agent_can_not_start", hazards=[76])

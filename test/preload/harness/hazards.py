@@ -37,6 +37,7 @@ HAZARDS = {
     77: "closefrom and descriptors that are used again",
     78: "descriptors are counted, numbered, few",
     79: "rights, root and namespaces change after the start",
+    80: "a seccomp filter that kills for an unknown system call",
     81: "short processes",
     82: "every way to end",
     84: "exec storms: agents and memory stay bounded",
