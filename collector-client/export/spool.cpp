@@ -132,6 +132,9 @@ void Spool::remove(std::uint64_t sequence, Fate fate) {
     case Fate::kOversized:
       ++counters_["spool_oversized"];
       break;
+    case Fate::kCorrupt:
+      ++counters_["spool_corrupt"];
+      break;
   }
   forget(entry);
 }

@@ -50,7 +50,7 @@ class Spool {
   // The first message after `sequence`; corrupt ones are dropped and counted.
   std::optional<Item> next_after(std::uint64_t sequence);
 
-  enum class Fate { kAcknowledged, kRejected, kOversized };
+  enum class Fate { kAcknowledged, kRejected, kOversized, kCorrupt };
   // The message's way is over. Unknown numbers are no error: an acknowledgement
   // may come after the bound has dropped the message.
   void remove(std::uint64_t sequence, Fate fate);

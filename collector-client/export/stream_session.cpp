@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "collector-client/base/presentable.h"
 #include "collector-client/export/channel.h"
 #include "collector.grpc.pb.h"
 
@@ -78,7 +79,7 @@ absl::Status StreamSession::greet(Stream* stream) {
   hello->set_protocol_version(kProtocolVersion);
   hello->set_agent_id(spool_->agent_id());
   hello->set_agent_version(SIPROF_VERSION);
-  (*hello->mutable_resource())["host.name"] = settings_.host_name;
+  (*hello->mutable_resource())["host.name"] = presentable(settings_.host_name);
   (*hello->mutable_resource())["process.pid"] = absl::StrCat(::getpid());
   stream->write(message);  // a failure shows as the end of reading
   std::unique_lock lock(mutex_);
@@ -130,20 +131,27 @@ void StreamSession::keep_pace(std::unique_lock<std::mutex>* lock) {
 }
 
 absl::Status StreamSession::send_one(Stream* stream, const Spool::Item& item) {
+  v1::AgentMessage message;
+  const bool is_readable = message.ParseFromString(item.bytes);
+  const bool fits = max_message_bytes_ == 0 || item.bytes.size() <= max_message_bytes_;
   {
     const std::lock_guard lock(mutex_);
     cursor_ = item.sequence;
-    if (max_message_bytes_ == 0 || item.bytes.size() <= max_message_bytes_) in_flight_.insert(item.sequence);
+    if (is_readable && fits) in_flight_.insert(item.sequence);
     last_progress_ = last_sent_ = absl::Now();
   }
-  if (max_message_bytes_ != 0 && item.bytes.size() > max_message_bytes_) {
+  if (!is_readable) {
+    // Of an agent that took bytes for text. Kept, it would stand in the way of all behind it.
+    spdlog::warn("message {} of spool {} is dropped: it cannot be read", item.sequence, spool_->folder());
+    spool_->remove(item.sequence, Spool::Fate::kCorrupt);
+    return absl::OkStatus();
+  }
+  if (!fits) {
     spdlog::warn("a profile of {} bytes is dropped: the collector takes at most {}", item.bytes.size(),
                  max_message_bytes_);
     spool_->remove(item.sequence, Spool::Fate::kOversized);
     return absl::OkStatus();
   }
-  v1::AgentMessage message;
-  if (!message.ParseFromString(item.bytes)) return absl::InternalError("a spooled message cannot be read");
   if (stream->write(message)) return absl::OkStatus();
   // Let the reader find the reason: the stream is over.
   std::unique_lock lock(mutex_);
