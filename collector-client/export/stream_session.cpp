@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "collector-client/base/clock.h"
 #include "collector-client/base/presentable.h"
 #include "collector-client/export/channel.h"
 #include "collector.grpc.pb.h"
@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::uint32_t kProtocolVersion = 1;
 constexpr std::size_t kMaxInFlight = 64;
+constexpr absl::Duration kReadAgainAfter = absl::Seconds(1);  // what the spool can't read now
 
 absl::Status from_grpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -52,7 +53,7 @@ absl::Status StreamSession::run(WhenEmpty when_empty) {
     const std::lock_guard lock(mutex_);
     if (stopped_) return absl::OkStatus();
     context_ = &context;
-    last_progress_ = absl::Now();
+    last_progress_ = steady_now();
   }
   Stream stream(*std::move(channel), &context);
   std::thread reader([&] { read_all(&stream); });
@@ -98,7 +99,13 @@ absl::Status StreamSession::send_all(Stream* stream, WhenEmpty when_empty) {
     std::optional<Spool::Item> item;
     if (in_flight_.size() < kMaxInFlight) {
       appended_ = false;
-      item = spool_->next_after(cursor_);
+      absl::StatusOr<std::optional<Spool::Item>> next = spool_->next_after(cursor_);
+      if (!next.ok()) {
+        changed_.wait_for(lock, absl::ToChronoNanoseconds(kReadAgainAfter),
+                          [&] { return stopped_ || ended_; });
+        continue;
+      }
+      item = *std::move(next);
     }
     if (item) {
       lock.unlock();
@@ -115,7 +122,7 @@ absl::Status StreamSession::send_all(Stream* stream, WhenEmpty when_empty) {
     if (in_flight_.empty()) {
       changed_.wait(lock, may_go_on);
     } else if (!changed_.wait_for(lock, absl::ToChronoNanoseconds(settings_.answer_timeout), may_go_on) &&
-               absl::Now() - last_progress_ >= settings_.answer_timeout) {
+               steady_now() - last_progress_ >= settings_.answer_timeout) {
       return absl::DeadlineExceededError("the collector no longer acknowledges");
     }
   }
@@ -124,7 +131,7 @@ absl::Status StreamSession::send_all(Stream* stream, WhenEmpty when_empty) {
 
 void StreamSession::keep_pace(std::unique_lock<std::mutex>* lock) {
   while (!stopped_ && !ended_) {
-    const absl::Duration left = last_sent_ + min_send_interval_ - absl::Now();
+    const absl::Duration left = last_sent_ + min_send_interval_ - steady_now();
     if (left <= absl::ZeroDuration()) return;
     changed_.wait_for(*lock, absl::ToChronoNanoseconds(left));
   }
@@ -138,7 +145,7 @@ absl::Status StreamSession::send_one(Stream* stream, const Spool::Item& item) {
     const std::lock_guard lock(mutex_);
     cursor_ = item.sequence;
     if (is_readable && fits) in_flight_.insert(item.sequence);
-    last_progress_ = last_sent_ = absl::Now();
+    last_progress_ = last_sent_ = steady_now();
   }
   if (!is_readable) {
     // Of an agent that took bytes for text. Kept, it would stand in the way of all behind it.
@@ -196,7 +203,7 @@ void StreamSession::handle_ack(const v1::Ack& ack) {
   {
     const std::lock_guard lock(mutex_);
     in_flight_.erase(ack.sequence());
-    last_progress_ = absl::Now();
+    last_progress_ = steady_now();
     appended_ = true;  // there may be more behind what was in flight
   }
   changed_.notify_all();
