@@ -66,6 +66,7 @@ class Agent {
   bool may_join(const AttachRequest& request, const Peer& peer) const;
   void answer_status(Connection connection);
   absl::Time steady_now() const;
+  absl::Duration until_window_start(absl::Time wall) const;
   void close_doors();
   void finish();
   void drain_due();
@@ -81,16 +82,19 @@ class Agent {
   Listener listener_;
   Exporter& exporter_;
   const Clock& clock_;
+  v1::Configuration in_force_;  // of the collector's
   ModuleCache modules_;
   Unwinder unwinder_;
   Aggregator aggregator_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<Waiting> waiting_;
   Replies replies_;
-  std::set<std::string> secrets_;  // of processes that attached, for their children
-  Openers openers_;                // of the window
-  absl::Time next_cut_;            // by the wall clock, as the windows
-  absl::Time next_beat_;           // this and the next by steady_now()
+  std::set<std::string> secrets_;                  // of processes that attached, for their children
+  Openers openers_;                                // of the window
+  std::set<std::shared_ptr<const Series>> ended_;  // whose processes ended in the window
+  absl::Time last_cut_;                            // these four by steady_now()
+  absl::Time next_cut_;
+  absl::Time next_beat_;
   absl::Time last_busy_;
   std::uint64_t own_cpu_ns_ = 0;
   std::uint64_t attached_ = 0;
@@ -101,7 +105,6 @@ class Agent {
   std::mutex configuration_mutex_;  // guards the two below
   v1::Configuration configuration_;
   bool has_new_configuration_ = false;
-  v1::Configuration in_force_;  // the agent's thread only
 
   std::unique_ptr<Finisher> finisher_;  // last: ends first
 };

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "collector-client/aggregate/frame_source.h"
+#include "collector-client/pprof/counters.h"
 #include "collector-client/pprof/profile_builder.h"
 
 namespace siprof::client {
@@ -85,13 +86,33 @@ void Finisher::submit(std::vector<Window> windows, Openers openers) {
   if (windows.empty()) return;
   const std::lock_guard lock(mutex_);
   if (jobs_.size() >= kMostJobs) {
-    dropped_ += jobs_.front().windows.size();
-    spdlog::warn("{} profiles dropped: names take longer to find than profiles to record",
-                 jobs_.front().windows.size());
+    drop(jobs_.front());
     jobs_.pop_front();
   }
   jobs_.push_back({std::move(windows), std::move(openers)});
   changed_.notify_all();
+}
+
+// Under mutex_. Its samples are lost, what was counted beside them isn't: the process has
+// been told that it is accounted for.
+void Finisher::drop(const Job& job) {
+  spdlog::warn("{} profiles dropped: names take longer to find than profiles to record", job.windows.size());
+  dropped_windows_ += job.windows.size();
+  for (const Window& window : job.windows) {
+    for (const WindowSample& sample : window.samples)
+      dropped_samples_ += static_cast<std::uint64_t>(sample.values[0]);
+    add_counters(&carried_[{window.series, window.kind}], window.counters);
+  }
+}
+
+// Of dropped windows before this one.
+void Finisher::take_carried(Window& window) {
+  const std::lock_guard lock(mutex_);
+  const auto found = carried_.find({window.series, window.kind});
+  if (found == carried_.end()) return;
+  const Counters own = std::exchange(window.counters, std::move(found->second));
+  add_counters(&window.counters, own);
+  carried_.erase(found);
 }
 
 bool Finisher::wait(absl::Duration most) {
@@ -106,11 +127,6 @@ bool Finisher::wait(absl::Duration most) {
 bool Finisher::idle() const {
   const std::lock_guard lock(mutex_);
   return jobs_.empty() && !busy_;
-}
-
-std::uint64_t Finisher::dropped_windows() const {
-  const std::lock_guard lock(mutex_);
-  return dropped_;
 }
 
 void Finisher::run() {
@@ -134,10 +150,15 @@ void Finisher::finish(Job& job) {
   symbolizer_.trim();
 }
 
-// What finishing lost since the last profile. A dropped window's loss is in the next one.
+// What finishing cost and lost since the last profile. A dropped window's loss is in the next one.
 void Finisher::count_losses(Window& window) {
   Counters now = symbolizer_.counters();
-  now["profiles_lost"] = lost_ + dropped_windows();
+  now["agent_cpu_ns"] = symbolizer_.worker_cpu_ns();
+  {
+    const std::lock_guard lock(mutex_);
+    now["profiles_lost"] = lost_ + dropped_windows_;
+    now["samples_unfinished"] = dropped_samples_;
+  }
   const Counters exported = exporter_.counters();
   for (const char* name : kExportLosses) {
     if (const auto found = exported.find(name); found != exported.end()) now.insert(*found);
@@ -153,6 +174,7 @@ void Finisher::finish_window(Window& window, const Openers& openers) {
   SymbolizedFrames names(symbolizer_, openers);
   const std::vector<CodeAddress> addresses = addresses_of(window, names);
   symbolizer_.prepare(addresses);
+  take_carried(window);
   count_losses(window);
   BuildOptions options;
   options.period = period_of(window);

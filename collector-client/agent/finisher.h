@@ -11,6 +11,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -42,7 +43,6 @@ class Finisher {
 
   // True while nothing is being finished: modules may be closed.
   bool idle() const;
-  std::uint64_t dropped_windows() const;
 
  private:
   struct Job {
@@ -53,6 +53,8 @@ class Finisher {
   void finish(Job& job);
   void finish_window(Window& window, const Openers& openers);
   void count_losses(Window& window);
+  void drop(const Job& job);
+  void take_carried(Window& window);
 
   Symbolizer symbolizer_;   // used on thread_ only but for give_up(), as the next two
   Counters reported_;       // losses that are in a profile already
@@ -63,7 +65,10 @@ class Finisher {
   std::deque<Job> jobs_;
   bool busy_ = false;
   bool stopping_ = false;
-  std::uint64_t dropped_ = 0;
+  std::uint64_t dropped_windows_ = 0;
+  std::uint64_t dropped_samples_ = 0;
+  // Counters of dropped windows, for the next one of the same series and kind.
+  std::map<std::pair<std::shared_ptr<const Series>, Kind>, Counters> carried_;
   std::thread thread_;
 };
 

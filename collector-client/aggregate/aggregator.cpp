@@ -117,14 +117,12 @@ void Aggregator::state(const std::shared_ptr<const Series>& series, Kind kind, s
   bucket(series, kind).levels[std::string(name)] = value;
 }
 
-std::vector<Window> Aggregator::cut(absl::Time now) {
-  // A clock that was set back must not make a window of less than no time.
-  const absl::Duration duration = std::max(now - start_, absl::ZeroDuration());
+std::vector<Window> Aggregator::cut(absl::Duration lasted, absl::Time next_start) {
   std::vector<Window> windows;
   windows.reserve(buckets_.size());
   for (auto& [key, bucket] : buckets_) {
     if (bucket.sums.empty() && bucket.counters.empty()) continue;
-    Window window{key.first, key.second, start_, duration, {}, std::move(bucket.counters)};
+    Window window{key.first, key.second, start_, lasted, {}, std::move(bucket.counters)};
     window.counters.merge(bucket.levels);
     window.samples.reserve(bucket.sums.size());
     for (const auto& [sample, values] : bucket.sums) {
@@ -139,7 +137,7 @@ std::vector<Window> Aggregator::cut(absl::Time now) {
   stacks_.clear();
   sample_count_ = frame_count_ = 0;
   std::erase_if(known_series_, [](const auto& entry) { return entry.second.expired(); });
-  start_ = now;
+  start_ = next_start;
   return windows;
 }
 

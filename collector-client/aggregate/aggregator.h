@@ -58,7 +58,12 @@ class Aggregator {
   // Ends the window at `now` and starts the next one there. A series and kind
   // without samples appears only if something was counted for it: stated levels
   // alone don't make a profile.
-  std::vector<Window> cut(absl::Time now);
+  std::vector<Window> cut(absl::Time now) { return cut(now - start_, now); }
+  // The same where the clock may have been set meanwhile: this one lasted so long, the next
+  // one starts then.
+  std::vector<Window> cut(absl::Duration lasted, absl::Time next_start);
+
+  absl::Time start() const { return start_; }
 
   std::size_t distinct_samples() const { return sample_count_; }
 

@@ -213,6 +213,10 @@ void Symbolizer::trim() {
   ++window_;
 }
 
+std::uint64_t Symbolizer::worker_cpu_ns() const {
+  return worker_->cpu_ns();
+}
+
 std::map<std::string, std::uint64_t> Symbolizer::counters() const {
   return {{"symbolizer_addresses", resolved_},
           {"symbolizer_worker_starts", worker_->starts()},

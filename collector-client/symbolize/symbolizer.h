@@ -68,6 +68,9 @@ class Symbolizer {
   // Since the start, by the names of the profile's comments.
   std::map<std::string, std::uint64_t> counters() const;
 
+  // CPU time of the symbol workers so far.
+  std::uint64_t worker_cpu_ns() const;
+
   static constexpr std::size_t kMaxNames = 32768;
 
  private:

@@ -56,6 +56,10 @@ TEST_CASE("The worker names addresses with file and line") {
   CHECK(frames.back().line > 0);
   CHECK(frames.back().start_line > 0);
   CHECK(symbolizer.counters()["symbolizer_worker_starts"] == 1);
+  const std::uint64_t cpu_ns = symbolizer.worker_cpu_ns();
+  CHECK(cpu_ns > 0);
+  symbolizer.trim();                                  // ends the worker
+  CHECK(symbolizer.worker_cpu_ns() + 1000 > cpu_ns);  // told to the microsecond
   CHECK(symbolizer.counters()["symbolizer_worker_failures"] == 0);
 }
 
