@@ -166,7 +166,7 @@ void Agent::end_session(std::size_t index) {
   session.drain(/*final=*/true);
   session.account();
   ended_.insert(session.series());
-  openers_[session.view().message().pid] = session.view().opener();
+  openers_[session.number()] = session.name_place();
   spdlog::info("process {} ({}) ended, {} samples", session.view().message().pid, session.service(),
                session.samples());
   sessions_.erase(sessions_.begin() + static_cast<std::ptrdiff_t>(index));
@@ -181,7 +181,7 @@ void Agent::cut_if_due(bool now) {
   if (!now && !all_gone && time < next_cut_) return;
   for (auto& session : sessions_) {
     session->account();
-    openers_[session->view().message().pid] = session->view().opener();
+    openers_[session->number()] = session->name_place();
   }
   account_for_self();
   // Only where a window starts is read off the wall clock, which may be set at any time.

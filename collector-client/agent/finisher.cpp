@@ -28,21 +28,19 @@ class SymbolizedFrames : public FrameSource {
   SymbolizedFrames(Symbolizer& symbolizer, const Openers& openers)
       : symbolizer_(symbolizer), openers_(openers) {}
   ~SymbolizedFrames() override {
-    for (const auto& [pid, module] : anonymous_) symbolizer_.release_anonymous(module);
+    for (const auto& [process, module] : anonymous_) symbolizer_.release_anonymous(module);
   }
 
-  std::vector<SourceFrame> frames(const CodeAddress& address, pid_t pid) override {
-    return symbolizer_.frames(with_module(address, pid));
+  std::vector<SourceFrame> frames(const CodeAddress& address, std::uint64_t process) override {
+    return symbolizer_.frames(with_module(address, process));
   }
-  bool has_name(const CodeAddress& address, pid_t pid) override {
-    return symbolizer_.has_name(with_module(address, pid));
-  }
-  CodeAddress with_module(const CodeAddress& address, pid_t pid) {
+  CodeAddress with_module(const CodeAddress& address, std::uint64_t process) {
     if (address.module != nullptr) return address;
-    auto [at, is_new] = anonymous_.try_emplace(pid, nullptr);
+    auto [at, is_new] = anonymous_.try_emplace(process, nullptr);
     if (is_new) {
-      const auto opener = openers_.find(pid);
-      at->second = symbolizer_.anonymous_module(pid, opener != openers_.end() ? opener->second : nullptr);
+      const auto found = openers_.find(process);
+      const NamePlace place = found != openers_.end() ? found->second : NamePlace{};
+      at->second = symbolizer_.anonymous_module(place.pid, place.opener);
     }
     return {at->second, address.address};
   }
@@ -50,13 +48,14 @@ class SymbolizedFrames : public FrameSource {
  private:
   Symbolizer& symbolizer_;
   const Openers& openers_;
-  std::map<pid_t, const Module*> anonymous_;
+  std::map<std::uint64_t, const Module*> anonymous_;
 };
 
 std::vector<CodeAddress> addresses_of(const Window& window, SymbolizedFrames& names) {
   absl::flat_hash_set<CodeAddress> addresses;
   for (const WindowSample& sample : window.samples) {
-    for (const CodeAddress& address : *sample.stack) addresses.insert(names.with_module(address, sample.pid));
+    for (const CodeAddress& address : *sample.stack)
+      addresses.insert(names.with_module(address, sample.process));
   }
   return {addresses.begin(), addresses.end()};
 }

@@ -22,8 +22,12 @@
 
 namespace siprof::client {
 
-// By the process's own pid: where to look for names of code without a file.
-using Openers = std::map<pid_t, std::shared_ptr<FileOpener>>;
+// Where to look for names of code without a file.
+struct NamePlace {
+  pid_t pid = 0;  // the process's own, as its JIT writes it
+  std::shared_ptr<FileOpener> opener;
+};
+using Openers = std::map<std::uint64_t, NamePlace>;  // by WindowSample::process
 
 class Finisher {
  public:

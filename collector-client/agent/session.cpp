@@ -38,6 +38,12 @@ const char* name_of_end(StackEnd end) {
   return "stacks_broken";
 }
 
+// Sessions begin on one thread.
+std::uint64_t next_number() {
+  static std::uint64_t last = 0;
+  return ++last;
+}
+
 // Of the first mapping that belongs to the executable.
 const Module* main_module(const ModuleMap& map, const std::string& executable) {
   for (const CodeMapping& mapping : map.mappings()) {
@@ -51,6 +57,7 @@ const Module* main_module(const ModuleMap& map, const std::string& executable) {
 Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Workshop& workshop)
     : next_drain(absl::InfinitePast()),
       drain_every(absl::Milliseconds(50)),
+      number_(next_number()),
       view_(std::move(view)),
       pool_(std::move(pool)),
       workshop_(workshop),
@@ -172,6 +179,7 @@ void Session::add(const RawSample& sample) {
                                  static_cast<std::int64_t>(ticks * period_ns)};
   SampleView view;
   view.stack = stack_.frames;
+  view.process = number_;
   view.pid = view_.message().pid;
   view.thread_id = static_cast<pid_t>(sample.record.tid);
   view.thread_name = thread_name(sample.record.tid);

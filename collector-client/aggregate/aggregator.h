@@ -30,6 +30,7 @@ struct SampleView {
   std::string_view thread_name;
   std::span<const SampleLabel> labels;
   std::span<const std::int64_t> values;  // as many as the kind has types, already scaled up
+  std::uint64_t process = 0;             // see WindowSample
 };
 
 class Aggregator {
@@ -70,6 +71,7 @@ class Aggregator {
  private:
   struct Key {
     std::shared_ptr<const Stack> stack;
+    std::uint64_t process;
     pid_t pid;
     pid_t thread_id;
     std::string thread_name;

@@ -37,7 +37,7 @@ struct SymbolizerOptions {
 
 class Symbolizer {
  public:
-  using Frames = std::vector<SourceFrame>;  // innermost inlined function first, never empty
+  using Frames = std::vector<SourceFrame>;  // innermost inlined function first; empty: no name is known
 
   explicit Symbolizer(SymbolizerOptions options);
   ~Symbolizer();
@@ -54,9 +54,6 @@ class Symbolizer {
 
   // The names; resolves at once what prepare() was not told about. Valid until the next trim().
   const Frames& frames(const CodeAddress& address);
-
-  // False: the names at this address are its file's, in place of a function's.
-  bool has_name(const CodeAddress& address) const;
 
   // No worker is asked any more, and one that is asked just now is given up. Any thread.
   void give_up();
@@ -78,7 +75,6 @@ class Symbolizer {
   struct Known {
     Frames frames;
     std::uint64_t last_used = 0;
-    bool named = true;
   };
 
   void resolve(const Module& module, std::vector<std::uint64_t> addresses);
