@@ -13,6 +13,8 @@ namespace {
 
 constexpr absl::Duration kMapsPause = absl::Milliseconds(200);  // between two looks for an unknown address
 constexpr absl::Duration kCpuTimePause = absl::Milliseconds(250);
+constexpr absl::Duration kThreadsPause = absl::Seconds(1);  // between two looks for threads that ended
+constexpr std::size_t kMostLooks = 16;                      // at living ones, each time
 constexpr std::size_t kMostThreadNames = 65536;
 constexpr std::uint64_t kMostLostTicks = 1'000'000'000;  // the number comes from the process
 
@@ -136,13 +138,23 @@ std::uint64_t Session::drain(bool final) {
   return samples_ - before;
 }
 
+// A thread that lives and does nothing costs a look now and then, a few of them a second.
+// Those of the dead go at once: their chunks may be all that is left.
 void Session::reclaim_dead_threads() {
-  for (const std::uint32_t tid : reader_.idle_threads()) {
+  const absl::Time now = steady_now();
+  const bool pressed = reader_.statistics().chunks_in_use > pool_->chunk_count() / 2;
+  if (!pressed && now - threads_looked_at_ < kThreadsPause) return;
+  threads_looked_at_ = now;
+  const std::vector<std::uint32_t> idle = reader_.idle_threads();
+  std::size_t living = 0;
+  for (std::size_t i = 0; i < idle.size() && living < kMostLooks; ++i) {
+    const std::uint32_t tid = idle[next_look_++ % idle.size()];
     // A process that can't be looked into keeps its chunks: they may be in use.
-    if (!view_.thread_name(tid).empty() ||
-        view_.thread_name(static_cast<std::uint32_t>(view_.message().pid)).empty())
-      continue;
-    reader_.reclaim(tid, [this](const RawSample& sample) { add(sample); });
+    if (view_.has_thread(tid).value_or(true)) {
+      ++living;
+    } else {
+      reader_.reclaim(tid, [this](const RawSample& sample) { add(sample); });
+    }
   }
 }
 

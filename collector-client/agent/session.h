@@ -113,6 +113,8 @@ class Session {
   SharedCounters counted_{};
   DrainStatistics drained_{};
   Counters found_;  // by looking at this process's files; moved into the window by account()
+  absl::Time threads_looked_at_ = absl::InfinitePast();
+  std::size_t next_look_ = 0;  // among the idle threads
   std::uint64_t cpu_time_ns_ = 0;
   absl::Time cpu_time_at_ = absl::InfinitePast();
 };
