@@ -132,7 +132,9 @@ absl::Duration Agent::until_next_wake() const {
 void Agent::poll_for(absl::Duration time) {
   std::vector<pollfd> fds;
   fds.push_back({wake_.get(), POLLIN, 0});
-  for (const UniqueFd& socket : listener_.sockets()) fds.push_back({socket.get(), POLLIN, 0});
+  // Who cannot be accepted must not wake us all the time.
+  const short wanted = steady_now() < accept_again_ ? 0 : POLLIN;
+  for (const UniqueFd& socket : listener_.sockets()) fds.push_back({socket.get(), wanted, 0});
   for (const Waiting& waiting : waiting_) fds.push_back({waiting.connection.fd.get(), POLLIN, 0});
   for (const auto& session : sessions_) {
     if (session->pid_fd() >= 0) fds.push_back({session->pid_fd(), POLLIN, 0});

@@ -60,6 +60,9 @@ class Agent {
   void turn();
   void poll_for(absl::Duration time);
   void accept_all();
+  void accept_from(int socket_fd);
+  void welcome(Connection connection);
+  bool has_room_for(const Peer& peer);
   void hear(Waiting& waiting, bool* done);
   void attach(RawMessage message, const Peer& peer);
   bool is_trusted(const Peer& peer) const;
@@ -88,6 +91,7 @@ class Agent {
   Aggregator aggregator_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<Waiting> waiting_;
+  absl::Time accept_again_ = absl::InfinitePast();  // later than now: no descriptor was left
   Replies replies_;
   std::set<std::string> secrets_;                  // of processes that attached, for their children
   Openers openers_;                                // of the window

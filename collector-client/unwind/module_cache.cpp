@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "collector-client/base/descriptors.h"
 
 namespace siprof::client {
 namespace {
@@ -61,6 +62,7 @@ const Module* ModuleCache::with_file(const File& file, const std::shared_ptr<Fil
   absl::StatusOr<int> opened = opener->open(file.path, file.device, file.inode);
   if (!opened.ok()) return failed("modules_unopened");
   UniqueFd fd(*opened);
+  if (is_reserved_descriptor(fd.get())) return failed("modules_unopened");
   struct stat status;
   if (fstat(fd.get(), &status) != 0) return failed("modules_unopened");
   if (!is_same_file(fd.get(), status, file)) return failed("modules_replaced");
