@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "absl/strings/numbers.h"
+#include "collector-client/agent/libc_version.h"
 #include "collector-client/agent/window_schedule.h"
 #include "collector-client/base/file_io.h"
 #include "collector-client/base/text.h"
@@ -118,7 +119,22 @@ void Agent::turn() {
   cut_if_due(/*now=*/false);
   if (finisher_->idle()) {
     for (auto& session : sessions_) session->settle();
+    forget_files();
   }
+}
+
+// Of programs that nobody runs any more: JITs and build hosts make new ones all the time.
+// Once a window, when all that was cut is finished.
+void Agent::forget_files() {
+  if (std::exchange(files_forgotten_at_, last_cut_) == last_cut_) return;
+  modules_.trim(modules_at_cut_);
+  unwinder_.trim();
+  absl::flat_hash_set<const Module*> idle = modules_.idle_since(modules_at_cut_);
+  for (const Module* module : aggregator_.main_executables()) idle.erase(module);
+  if (idle.empty() || !finisher_->forget(idle)) return;
+  unwinder_.forget(idle);
+  forget_libc_versions(idle);
+  modules_.evict(idle);
 }
 
 absl::Duration Agent::until_next_wake() const {
@@ -192,10 +208,7 @@ void Agent::cut_if_due(bool now) {
   for (auto& session : sessions_) session->refresh();
   last_cut_ = time;
   next_cut_ = time + until_window_start(wall);
-  if (finisher_->idle()) {
-    modules_.trim();
-    unwinder_.trim();
-  }
+  modules_at_cut_ = modules_.moment();
 }
 
 // Shared out evenly over what it worked for: a sum over series is the agent's cost. What

@@ -75,6 +75,7 @@ class Agent {
   void drain_due();
   void end_session(std::size_t index);
   void cut_if_due(bool now);
+  void forget_files();
   void account_for_self();
   void apply_configuration();
   void apply_to(Session& session);
@@ -98,6 +99,8 @@ class Agent {
   std::set<std::shared_ptr<const Series>> ended_;  // whose processes ended in the window
   absl::Time last_cut_;                            // these four by steady_now()
   absl::Time next_cut_;
+  absl::Time files_forgotten_at_ = absl::InfinitePast();  // a last_cut_
+  std::uint64_t modules_at_cut_ = 0;                      // ModuleCache::moment()
   absl::Time next_beat_;
   absl::Time last_busy_;
   std::uint64_t own_cpu_ns_ = 0;

@@ -128,6 +128,13 @@ bool Finisher::idle() const {
   return jobs_.empty() && !busy_;
 }
 
+bool Finisher::forget(const absl::flat_hash_set<const Module*>& modules) {
+  const std::lock_guard lock(mutex_);  // held, it keeps the thread from beginning
+  if (busy_ || !jobs_.empty()) return false;
+  symbolizer_.forget(modules);
+  return true;
+}
+
 void Finisher::run() {
   std::unique_lock lock(mutex_);
   for (;;) {

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "collector-client/aggregate/window.h"
 #include "collector-client/export/exporter.h"
@@ -45,6 +46,8 @@ class Finisher {
   // From now on code whose name isn't known yet goes without; what is being asked is given up.
   void hurry() { symbolizer_.give_up(); }
 
+  // Before ModuleCache::evict(). False: something is being finished, nothing happened.
+  bool forget(const absl::flat_hash_set<const Module*>& modules);
   // True while nothing is being finished: modules may be closed.
   bool idle() const;
 

@@ -74,6 +74,14 @@ std::shared_ptr<const Series> Aggregator::series(const Attributes& attributes,
   return series;
 }
 
+std::vector<const Module*> Aggregator::main_executables() const {
+  std::vector<const Module*> modules;
+  for (const auto& [attributes, known] : known_series_) {
+    if (const auto series = known.lock()) modules.push_back(series->main_executable);
+  }
+  return modules;
+}
+
 std::shared_ptr<const Stack> Aggregator::intern(std::span<const CodeAddress> stack) {
   if (const auto found = stacks_.find(stack); found != stacks_.end()) return *found;
   if (frame_count_ + stack.size() > limits_.frames) return nullptr;

@@ -47,6 +47,9 @@ class Aggregator {
   // The series of these attributes; equal attributes give the same object.
   std::shared_ptr<const Series> series(const Attributes& attributes, const Module* main_executable);
 
+  // Of the series that somebody holds: their modules may not go.
+  std::vector<const Module*> main_executables() const;
+
   void add(const std::shared_ptr<const Series>& series, Kind kind, const SampleView& sample);
 
   // Adds to a counter that travels with this window's profile.

@@ -193,6 +193,15 @@ void Symbolizer::trim() {
   ++window_;
 }
 
+void Symbolizer::forget(const absl::flat_hash_set<const Module*>& modules) {
+  absl::erase_if(names_, [&](const auto& known) { return modules.contains(known.first.module); });
+  absl::erase_if(states_, [&](const auto& known) {
+    if (!modules.contains(known.first)) return false;
+    write_to_disk(*known.second, 1);
+    return true;
+  });
+}
+
 std::uint64_t Symbolizer::worker_cpu_ns() const {
   return worker_->cpu_ns();
 }

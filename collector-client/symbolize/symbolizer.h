@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/container/node_hash_map.h"
 #include "absl/time/time.h"
 #include "collector-client/base/module.h"
@@ -64,6 +65,9 @@ class Symbolizer {
 
   // Since the start, by the names of the profile's comments.
   std::map<std::string, std::uint64_t> counters() const;
+
+  // Before ModuleCache::evict(), between windows.
+  void forget(const absl::flat_hash_set<const Module*>& modules);
 
   // CPU time of the symbol workers so far.
   std::uint64_t worker_cpu_ns() const;
