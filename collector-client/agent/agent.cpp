@@ -4,12 +4,14 @@
 #include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
+#include "collector-client/agent/libc_version.h"
 #include "collector-client/agent/window_schedule.h"
+#include "collector-client/base/file_io.h"
 #include "collector-client/base/text.h"
 
 namespace siprof::client {
@@ -17,7 +19,17 @@ namespace {
 
 constexpr absl::Duration kShortestDrain = absl::Milliseconds(50);
 constexpr absl::Duration kLongestDrain = absl::Seconds(1);
+constexpr absl::Duration kShortestWindow = absl::Seconds(1);  // of those that need not end yet
 constexpr absl::Duration kBeatEvery = absl::Milliseconds(500);
+
+// Now, not at its peak. 0: /proc isn't there.
+std::uint64_t own_rss_bytes() {
+  const absl::StatusOr<std::string> text = read_file("/proc/self/statm", 4096);
+  const std::vector<std::string_view> pages = text.ok() ? split(*text, ' ') : std::vector<std::string_view>();
+  std::uint64_t resident = 0;
+  if (pages.size() < 2 || !absl::SimpleAtoi(to_absl(pages[1]), &resident)) return 0;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 std::uint64_t own_cpu_ns() {
   timespec used{};
@@ -33,7 +45,8 @@ Agent::Agent(AgentSettings settings, Listener listener, Exporter& exporter)
       exporter_(exporter),
       clock_(*settings_.clock),
       aggregator_(clock_.now()),
-      next_cut_(next_window_start(clock_.now(), settings_.window, 0)),
+      last_cut_(steady_now()),
+      next_cut_(last_cut_ + until_window_start(aggregator_.start())),
       next_beat_(steady_now()),
       last_busy_(steady_now()),
       own_cpu_ns_(own_cpu_ns()),
@@ -57,9 +70,9 @@ void Agent::run(RawMessage first) {
   if (!first.bytes.empty()) attach(std::move(first), {geteuid(), 0});
   do {
     while (!is_stopping() && !should_end()) turn();
-    accept_all();  // a process that attached in the last moment keeps it
-  } while (!is_stopping() && !sessions_.empty());
-  close_doors();
+    close_doors();
+    // Who stood there already is served to his end: what he would write later was lost.
+  } while (!is_stopping() && !(sessions_.empty() && waiting_.empty()));
   finish();
 }
 
@@ -68,7 +81,6 @@ void Agent::run(RawMessage first) {
 void Agent::close_doors() {
   listener_.refuse_newcomers();
   accept_all();
-  waiting_.clear();
   listener_ = Listener();
 }
 
@@ -85,9 +97,12 @@ void Agent::finish() {
   for (auto& session : sessions_) session->settle();
 }
 
-// For all that is a distance of time: the machine's wall clock may be set back by hours.
 absl::Time Agent::steady_now() const {
-  return absl::UnixEpoch() + absl::Nanoseconds(clock_.monotonic_ns());
+  return steady_time(clock_);
+}
+
+absl::Duration Agent::until_window_start(absl::Time wall) const {
+  return next_window_start(wall, settings_.window, in_force_.phase()) - wall;
 }
 
 void Agent::turn() {
@@ -104,21 +119,38 @@ void Agent::turn() {
   cut_if_due(/*now=*/false);
   if (finisher_->idle()) {
     for (auto& session : sessions_) session->settle();
+    forget_files();
   }
+}
+
+// Of programs that nobody runs any more: JITs and build hosts make new ones all the time.
+// Once a window, when all that was cut is finished.
+void Agent::forget_files() {
+  if (std::exchange(files_forgotten_at_, last_cut_) == last_cut_) return;
+  modules_.trim(modules_at_cut_);
+  unwinder_.trim();
+  absl::flat_hash_set<const Module*> idle = modules_.idle_since(modules_at_cut_);
+  for (const Module* module : aggregator_.main_executables()) idle.erase(module);
+  if (idle.empty() || !finisher_->forget(idle)) return;
+  unwinder_.forget(idle);
+  forget_libc_versions(idle);
+  modules_.evict(idle);
 }
 
 absl::Duration Agent::until_next_wake() const {
   // Nothing to beat for: sleep until somebody comes.
   if (sessions_.empty()) return waiting_.empty() ? kLongestDrain : kShortestDrain;
-  absl::Time when = next_beat_;
+  absl::Time when = std::min(next_beat_, next_cut_);
   for (const auto& session : sessions_) when = std::min(when, session->next_drain);
-  return std::min(when - steady_now(), next_cut_ - clock_.now());
+  return when - steady_now();
 }
 
 void Agent::poll_for(absl::Duration time) {
   std::vector<pollfd> fds;
   fds.push_back({wake_.get(), POLLIN, 0});
-  for (const UniqueFd& socket : listener_.sockets()) fds.push_back({socket.get(), POLLIN, 0});
+  // Who cannot be accepted must not wake us all the time.
+  const short wanted = steady_now() < accept_again_ ? 0 : POLLIN;
+  for (const UniqueFd& socket : listener_.sockets()) fds.push_back({socket.get(), wanted, 0});
   for (const Waiting& waiting : waiting_) fds.push_back({waiting.connection.fd.get(), POLLIN, 0});
   for (const auto& session : sessions_) {
     if (session->pid_fd() >= 0) fds.push_back({session->pid_fd(), POLLIN, 0});
@@ -151,42 +183,44 @@ void Agent::end_session(std::size_t index) {
   Session& session = *sessions_[index];
   session.drain(/*final=*/true);
   session.account();
-  openers_[session.view().message().pid] = session.view().opener();
+  ended_.insert(session.series());
+  openers_[session.number()] = session.name_place();
   spdlog::info("process {} ({}) ended, {} samples", session.view().message().pid, session.service(),
                session.samples());
   sessions_.erase(sessions_.begin() + static_cast<std::ptrdiff_t>(index));
 }
 
 void Agent::cut_if_due(bool now) {
-  const absl::Time time = clock_.now();
-  // With nobody left there is no reason to wait for the window's end.
-  const bool all_gone = sessions_.empty() && aggregator_.distinct_samples() != 0;
-  const bool set_back = next_cut_ - time > settings_.window * 2;  // the clock
-  if (!now && !all_gone && !set_back && time < next_cut_) return;
+  const absl::Time time = steady_now();
+  // With nobody left there is no reason to wait for the window's end. But programs that come
+  // and go all the time must not make more windows than can be finished.
+  const bool all_gone =
+      sessions_.empty() && aggregator_.distinct_samples() != 0 && time - last_cut_ >= kShortestWindow;
+  if (!now && !all_gone && time < next_cut_) return;
   for (auto& session : sessions_) {
     session->account();
-    openers_[session->view().message().pid] = session->view().opener();
+    openers_[session->number()] = session->name_place();
   }
   account_for_self();
-  finisher_->submit(aggregator_.cut(time), std::exchange(openers_, {}));
+  // Only where a window starts is read off the wall clock, which may be set at any time.
+  const absl::Time wall = clock_.now();
+  finisher_->submit(aggregator_.cut(time - last_cut_, wall), std::exchange(openers_, {}));
   for (auto& session : sessions_) session->refresh();
-  next_cut_ = next_window_start(time, settings_.window, in_force_.phase());
-  if (finisher_->idle()) {
-    modules_.trim();
-    unwinder_.trim();
-  }
+  last_cut_ = time;
+  next_cut_ = time + until_window_start(wall);
+  modules_at_cut_ = modules_.moment();
 }
 
-// Shared out evenly over what it worked for: a sum over series is the agent's cost.
+// Shared out evenly over what it worked for: a sum over series is the agent's cost. What
+// the symbol workers cost is added when they have worked (finisher.cpp).
 void Agent::account_for_self() {
   const std::uint64_t cpu = own_cpu_ns();
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  std::set<std::shared_ptr<const Series>> series;
+  const std::uint64_t rss = own_rss_bytes();
+  std::set<std::shared_ptr<const Series>> series = std::exchange(ended_, {});
   for (const auto& session : sessions_) series.insert(session->series());
   for (const auto& one : series) {
     aggregator_.count(one, Kind::kCpu, "agent_cpu_ns", (cpu - own_cpu_ns_) / series.size());
-    aggregator_.state(one, Kind::kCpu, "agent_rss_bytes", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
+    aggregator_.state(one, Kind::kCpu, "agent_rss_bytes", rss);
   }
   own_cpu_ns_ = cpu;
 }
@@ -225,6 +259,7 @@ void Agent::apply_to(Session& session) {
 
 bool Agent::should_end() {
   if (!sessions_.empty() || !waiting_.empty()) return false;
+  if (listener_.sockets().empty()) return true;  // nobody else can come
   return steady_now() - last_busy_ > settings_.linger;
 }
 

@@ -60,17 +60,22 @@ class Agent {
   void turn();
   void poll_for(absl::Duration time);
   void accept_all();
+  void accept_from(int socket_fd);
+  void welcome(Connection connection);
+  bool has_room_for(const Peer& peer);
   void hear(Waiting& waiting, bool* done);
   void attach(RawMessage message, const Peer& peer);
   bool is_trusted(const Peer& peer) const;
   bool may_join(const AttachRequest& request, const Peer& peer) const;
   void answer_status(Connection connection);
   absl::Time steady_now() const;
+  absl::Duration until_window_start(absl::Time wall) const;
   void close_doors();
   void finish();
   void drain_due();
   void end_session(std::size_t index);
   void cut_if_due(bool now);
+  void forget_files();
   void account_for_self();
   void apply_configuration();
   void apply_to(Session& session);
@@ -81,16 +86,22 @@ class Agent {
   Listener listener_;
   Exporter& exporter_;
   const Clock& clock_;
+  v1::Configuration in_force_;  // of the collector's
   ModuleCache modules_;
   Unwinder unwinder_;
   Aggregator aggregator_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<Waiting> waiting_;
+  absl::Time accept_again_ = absl::InfinitePast();  // later than now: no descriptor was left
   Replies replies_;
-  std::set<std::string> secrets_;  // of processes that attached, for their children
-  Openers openers_;                // of the window
-  absl::Time next_cut_;            // by the wall clock, as the windows
-  absl::Time next_beat_;           // this and the next by steady_now()
+  std::set<std::string> secrets_;                  // of processes that attached, for their children
+  Openers openers_;                                // of the window
+  std::set<std::shared_ptr<const Series>> ended_;  // whose processes ended in the window
+  absl::Time last_cut_;                            // these four by steady_now()
+  absl::Time next_cut_;
+  absl::Time files_forgotten_at_ = absl::InfinitePast();  // a last_cut_
+  std::uint64_t modules_at_cut_ = 0;                      // ModuleCache::moment()
+  absl::Time next_beat_;
   absl::Time last_busy_;
   std::uint64_t own_cpu_ns_ = 0;
   std::uint64_t attached_ = 0;
@@ -101,7 +112,6 @@ class Agent {
   std::mutex configuration_mutex_;  // guards the two below
   v1::Configuration configuration_;
   bool has_new_configuration_ = false;
-  v1::Configuration in_force_;  // the agent's thread only
 
   std::unique_ptr<Finisher> finisher_;  // last: ends first
 };

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "collector-client/aggregate/frame_source.h"
+#include "collector-client/pprof/counters.h"
 #include "collector-client/pprof/profile_builder.h"
 
 namespace siprof::client {
@@ -27,21 +28,19 @@ class SymbolizedFrames : public FrameSource {
   SymbolizedFrames(Symbolizer& symbolizer, const Openers& openers)
       : symbolizer_(symbolizer), openers_(openers) {}
   ~SymbolizedFrames() override {
-    for (const auto& [pid, module] : anonymous_) symbolizer_.release_anonymous(module);
+    for (const auto& [process, module] : anonymous_) symbolizer_.release_anonymous(module);
   }
 
-  std::vector<SourceFrame> frames(const CodeAddress& address, pid_t pid) override {
-    return symbolizer_.frames(with_module(address, pid));
+  std::vector<SourceFrame> frames(const CodeAddress& address, std::uint64_t process) override {
+    return symbolizer_.frames(with_module(address, process));
   }
-  bool has_name(const CodeAddress& address, pid_t pid) override {
-    return symbolizer_.has_name(with_module(address, pid));
-  }
-  CodeAddress with_module(const CodeAddress& address, pid_t pid) {
+  CodeAddress with_module(const CodeAddress& address, std::uint64_t process) {
     if (address.module != nullptr) return address;
-    auto [at, is_new] = anonymous_.try_emplace(pid, nullptr);
+    auto [at, is_new] = anonymous_.try_emplace(process, nullptr);
     if (is_new) {
-      const auto opener = openers_.find(pid);
-      at->second = symbolizer_.anonymous_module(pid, opener != openers_.end() ? opener->second : nullptr);
+      const auto found = openers_.find(process);
+      const NamePlace place = found != openers_.end() ? found->second : NamePlace{};
+      at->second = symbolizer_.anonymous_module(place.pid, place.opener);
     }
     return {at->second, address.address};
   }
@@ -49,13 +48,14 @@ class SymbolizedFrames : public FrameSource {
  private:
   Symbolizer& symbolizer_;
   const Openers& openers_;
-  std::map<pid_t, const Module*> anonymous_;
+  std::map<std::uint64_t, const Module*> anonymous_;
 };
 
 std::vector<CodeAddress> addresses_of(const Window& window, SymbolizedFrames& names) {
   absl::flat_hash_set<CodeAddress> addresses;
   for (const WindowSample& sample : window.samples) {
-    for (const CodeAddress& address : *sample.stack) addresses.insert(names.with_module(address, sample.pid));
+    for (const CodeAddress& address : *sample.stack)
+      addresses.insert(names.with_module(address, sample.process));
   }
   return {addresses.begin(), addresses.end()};
 }
@@ -85,13 +85,33 @@ void Finisher::submit(std::vector<Window> windows, Openers openers) {
   if (windows.empty()) return;
   const std::lock_guard lock(mutex_);
   if (jobs_.size() >= kMostJobs) {
-    dropped_ += jobs_.front().windows.size();
-    spdlog::warn("{} profiles dropped: names take longer to find than profiles to record",
-                 jobs_.front().windows.size());
+    drop(jobs_.front());
     jobs_.pop_front();
   }
   jobs_.push_back({std::move(windows), std::move(openers)});
   changed_.notify_all();
+}
+
+// Under mutex_. Its samples are lost, what was counted beside them isn't: the process has
+// been told that it is accounted for.
+void Finisher::drop(const Job& job) {
+  spdlog::warn("{} profiles dropped: names take longer to find than profiles to record", job.windows.size());
+  dropped_windows_ += job.windows.size();
+  for (const Window& window : job.windows) {
+    for (const WindowSample& sample : window.samples)
+      dropped_samples_ += static_cast<std::uint64_t>(sample.values[0]);
+    add_counters(&carried_[{window.series, window.kind}], window.counters);
+  }
+}
+
+// Of dropped windows before this one.
+void Finisher::take_carried(Window& window) {
+  const std::lock_guard lock(mutex_);
+  const auto found = carried_.find({window.series, window.kind});
+  if (found == carried_.end()) return;
+  const Counters own = std::exchange(window.counters, std::move(found->second));
+  add_counters(&window.counters, own);
+  carried_.erase(found);
 }
 
 bool Finisher::wait(absl::Duration most) {
@@ -108,9 +128,11 @@ bool Finisher::idle() const {
   return jobs_.empty() && !busy_;
 }
 
-std::uint64_t Finisher::dropped_windows() const {
-  const std::lock_guard lock(mutex_);
-  return dropped_;
+bool Finisher::forget(const absl::flat_hash_set<const Module*>& modules) {
+  const std::lock_guard lock(mutex_);  // held, it keeps the thread from beginning
+  if (busy_ || !jobs_.empty()) return false;
+  symbolizer_.forget(modules);
+  return true;
 }
 
 void Finisher::run() {
@@ -134,10 +156,15 @@ void Finisher::finish(Job& job) {
   symbolizer_.trim();
 }
 
-// What finishing lost since the last profile. A dropped window's loss is in the next one.
+// What finishing cost and lost since the last profile. A dropped window's loss is in the next one.
 void Finisher::count_losses(Window& window) {
   Counters now = symbolizer_.counters();
-  now["profiles_lost"] = lost_ + dropped_windows();
+  now["agent_cpu_ns"] = symbolizer_.worker_cpu_ns();
+  {
+    const std::lock_guard lock(mutex_);
+    now["profiles_lost"] = lost_ + dropped_windows_;
+    now["samples_unfinished"] = dropped_samples_;
+  }
   const Counters exported = exporter_.counters();
   for (const char* name : kExportLosses) {
     if (const auto found = exported.find(name); found != exported.end()) now.insert(*found);
@@ -153,6 +180,7 @@ void Finisher::finish_window(Window& window, const Openers& openers) {
   SymbolizedFrames names(symbolizer_, openers);
   const std::vector<CodeAddress> addresses = addresses_of(window, names);
   symbolizer_.prepare(addresses);
+  take_carried(window);
   count_losses(window);
   BuildOptions options;
   options.period = period_of(window);

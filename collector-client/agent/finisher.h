@@ -11,8 +11,10 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "collector-client/aggregate/window.h"
 #include "collector-client/export/exporter.h"
@@ -21,8 +23,12 @@
 
 namespace siprof::client {
 
-// By the process's own pid: where to look for names of code without a file.
-using Openers = std::map<pid_t, std::shared_ptr<FileOpener>>;
+// Where to look for names of code without a file.
+struct NamePlace {
+  pid_t pid = 0;  // the process's own, as its JIT writes it
+  std::shared_ptr<FileOpener> opener;
+};
+using Openers = std::map<std::uint64_t, NamePlace>;  // by WindowSample::process
 
 class Finisher {
  public:
@@ -40,9 +46,10 @@ class Finisher {
   // From now on code whose name isn't known yet goes without; what is being asked is given up.
   void hurry() { symbolizer_.give_up(); }
 
+  // Before ModuleCache::evict(). False: something is being finished, nothing happened.
+  bool forget(const absl::flat_hash_set<const Module*>& modules);
   // True while nothing is being finished: modules may be closed.
   bool idle() const;
-  std::uint64_t dropped_windows() const;
 
  private:
   struct Job {
@@ -53,6 +60,8 @@ class Finisher {
   void finish(Job& job);
   void finish_window(Window& window, const Openers& openers);
   void count_losses(Window& window);
+  void drop(const Job& job);
+  void take_carried(Window& window);
 
   Symbolizer symbolizer_;   // used on thread_ only but for give_up(), as the next two
   Counters reported_;       // losses that are in a profile already
@@ -63,7 +72,10 @@ class Finisher {
   std::deque<Job> jobs_;
   bool busy_ = false;
   bool stopping_ = false;
-  std::uint64_t dropped_ = 0;
+  std::uint64_t dropped_windows_ = 0;
+  std::uint64_t dropped_samples_ = 0;
+  // Counters of dropped windows, for the next one of the same series and kind.
+  std::map<std::pair<std::shared_ptr<const Series>, Kind>, Counters> carried_;
   std::thread thread_;
 };
 

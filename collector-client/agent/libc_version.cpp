@@ -27,11 +27,20 @@ std::string version_in(const ElfImage& image) {
   return "";
 }
 
+// One look a libc, however many processes map it.
+absl::flat_hash_map<const Module*, std::string>& known_versions() {
+  static auto& known = *new absl::flat_hash_map<const Module*, std::string>();
+  return known;
+}
+
 }  // namespace
 
+void forget_libc_versions(const absl::flat_hash_set<const Module*>& modules) {
+  absl::erase_if(known_versions(), [&](const auto& known) { return modules.contains(known.first); });
+}
+
 std::string libc_version(const ModuleMap& map) {
-  // One look a libc, however many processes map it.
-  static auto& known = *new absl::flat_hash_map<const Module*, std::string>();
+  auto& known = known_versions();
   for (const CodeMapping& mapping : map.mappings()) {
     const Module* module = mapping.module;
     if (module == nullptr || module->image == nullptr || !is_libc(module->path)) continue;

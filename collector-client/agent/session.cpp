@@ -13,6 +13,8 @@ namespace {
 
 constexpr absl::Duration kMapsPause = absl::Milliseconds(200);  // between two looks for an unknown address
 constexpr absl::Duration kCpuTimePause = absl::Milliseconds(250);
+constexpr absl::Duration kThreadsPause = absl::Seconds(1);  // between two looks for threads that ended
+constexpr std::size_t kMostLooks = 16;                      // at living ones, each time
 constexpr std::size_t kMostThreadNames = 65536;
 constexpr std::uint64_t kMostLostTicks = 1'000'000'000;  // the number comes from the process
 
@@ -38,6 +40,12 @@ const char* name_of_end(StackEnd end) {
   return "stacks_broken";
 }
 
+// Sessions begin on one thread.
+std::uint64_t next_number() {
+  static std::uint64_t last = 0;
+  return ++last;
+}
+
 // Of the first mapping that belongs to the executable.
 const Module* main_module(const ModuleMap& map, const std::string& executable) {
   for (const CodeMapping& mapping : map.mappings()) {
@@ -51,6 +59,7 @@ const Module* main_module(const ModuleMap& map, const std::string& executable) {
 Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Workshop& workshop)
     : next_drain(absl::InfinitePast()),
       drain_every(absl::Milliseconds(50)),
+      number_(next_number()),
       view_(std::move(view)),
       pool_(std::move(pool)),
       workshop_(workshop),
@@ -129,13 +138,23 @@ std::uint64_t Session::drain(bool final) {
   return samples_ - before;
 }
 
+// A thread that lives and does nothing costs a look now and then, a few of them a second.
+// Those of the dead go at once: their chunks may be all that is left.
 void Session::reclaim_dead_threads() {
-  for (const std::uint32_t tid : reader_.idle_threads()) {
+  const absl::Time now = steady_now();
+  const bool pressed = reader_.statistics().chunks_in_use > pool_->chunk_count() / 2;
+  if (!pressed && now - threads_looked_at_ < kThreadsPause) return;
+  threads_looked_at_ = now;
+  const std::vector<std::uint32_t> idle = reader_.idle_threads();
+  std::size_t living = 0;
+  for (std::size_t i = 0; i < idle.size() && living < kMostLooks; ++i) {
+    const std::uint32_t tid = idle[next_look_++ % idle.size()];
     // A process that can't be looked into keeps its chunks: they may be in use.
-    if (!view_.thread_name(tid).empty() ||
-        view_.thread_name(static_cast<std::uint32_t>(view_.message().pid)).empty())
-      continue;
-    reader_.reclaim(tid, [this](const RawSample& sample) { add(sample); });
+    if (view_.has_thread(tid).value_or(true)) {
+      ++living;
+    } else {
+      reader_.reclaim(tid, [this](const RawSample& sample) { add(sample); });
+    }
   }
 }
 
@@ -172,6 +191,7 @@ void Session::add(const RawSample& sample) {
                                  static_cast<std::int64_t>(ticks * period_ns)};
   SampleView view;
   view.stack = stack_.frames;
+  view.process = number_;
   view.pid = view_.message().pid;
   view.thread_id = static_cast<pid_t>(sample.record.tid);
   view.thread_name = thread_name(sample.record.tid);

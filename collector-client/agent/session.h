@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "collector-client/agent/finisher.h"
 #include "collector-client/aggregate/aggregator.h"
 #include "collector-client/attach/process_view.h"
 #include "collector-client/base/clock.h"
@@ -59,6 +60,9 @@ class Session {
 
   bool ended() const { return !view_.is_alive(); }
   int pid_fd() const { return view_.pid_fd(); }
+  // Unlike its pid no other's: two containers have processes of equal pids.
+  std::uint64_t number() const { return number_; }
+  NamePlace name_place() const { return {view_.message().pid, view_.opener()}; }
   const ProcessView& view() const { return view_; }
   const std::string& service() const { return service_; }
   const std::shared_ptr<const Series>& series() const { return series_; }
@@ -85,6 +89,7 @@ class Session {
   void reclaim_dead_threads();
   void observe_cpu_time(bool now);
 
+  const std::uint64_t number_;
   ProcessView view_;
   std::unique_ptr<SharedPool> pool_;
   Workshop workshop_;
@@ -108,6 +113,8 @@ class Session {
   SharedCounters counted_{};
   DrainStatistics drained_{};
   Counters found_;  // by looking at this process's files; moved into the window by account()
+  absl::Time threads_looked_at_ = absl::InfinitePast();
+  std::size_t next_look_ = 0;  // among the idle threads
   std::uint64_t cpu_time_ns_ = 0;
   absl::Time cpu_time_at_ = absl::InfinitePast();
 };

@@ -24,9 +24,9 @@ bool equal_stacks(std::span<const CodeAddress> a, std::span<const CodeAddress> b
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
-std::size_t hash_parts(std::span<const CodeAddress> stack, pid_t pid, pid_t thread_id, std::string_view name,
-                       std::span<const SampleLabel> labels) {
-  return absl::HashOf(hash_stack(stack), pid, thread_id, to_absl(name),
+std::size_t hash_parts(std::span<const CodeAddress> stack, std::uint64_t process, pid_t thread_id,
+                       std::string_view name, std::span<const SampleLabel> labels) {
+  return absl::HashOf(hash_stack(stack), process, thread_id, to_absl(name),
                       absl::Span<const SampleLabel>(labels.data(), labels.size()));
 }
 
@@ -48,18 +48,18 @@ bool Aggregator::StackEqual::operator()(const std::shared_ptr<const Stack>& a,
 }
 
 std::size_t Aggregator::KeyHash::operator()(const Key& key) const {
-  return hash_parts(*key.stack, key.pid, key.thread_id, key.thread_name, key.labels);
+  return hash_parts(*key.stack, key.process, key.thread_id, key.thread_name, key.labels);
 }
 std::size_t Aggregator::KeyHash::operator()(const SampleView& view) const {
-  return hash_parts(view.stack, view.pid, view.thread_id, view.thread_name, view.labels);
+  return hash_parts(view.stack, view.process, view.thread_id, view.thread_name, view.labels);
 }
 bool Aggregator::KeyEqual::operator()(const Key& a, const Key& b) const {
-  return a.stack == b.stack && a.pid == b.pid && a.thread_id == b.thread_id &&
+  return a.stack == b.stack && a.process == b.process && a.pid == b.pid && a.thread_id == b.thread_id &&
          a.thread_name == b.thread_name && a.labels == b.labels;
 }
 bool Aggregator::KeyEqual::operator()(const Key& a, const SampleView& b) const {
-  return a.pid == b.pid && a.thread_id == b.thread_id && a.thread_name == b.thread_name &&
-         equal_stacks(*a.stack, b.stack) &&
+  return a.process == b.process && a.pid == b.pid && a.thread_id == b.thread_id &&
+         a.thread_name == b.thread_name && equal_stacks(*a.stack, b.stack) &&
          std::equal(a.labels.begin(), a.labels.end(), b.labels.begin(), b.labels.end());
 }
 
@@ -72,6 +72,14 @@ std::shared_ptr<const Series> Aggregator::series(const Attributes& attributes,
     known = series;
   }
   return series;
+}
+
+std::vector<const Module*> Aggregator::main_executables() const {
+  std::vector<const Module*> modules;
+  for (const auto& [attributes, known] : known_series_) {
+    if (const auto series = known.lock()) modules.push_back(series->main_executable);
+  }
+  return modules;
 }
 
 std::shared_ptr<const Stack> Aggregator::intern(std::span<const CodeAddress> stack) {
@@ -99,7 +107,11 @@ void Aggregator::add(const std::shared_ptr<const Series>& series, Kind kind, con
       return;
     }
     ++sample_count_;
-    Key key{std::move(stack), view.pid, view.thread_id, std::string(view.thread_name),
+    Key key{std::move(stack),
+            view.process,
+            view.pid,
+            view.thread_id,
+            std::string(view.thread_name),
             std::vector<SampleLabel>(view.labels.begin(), view.labels.end())};
     found = into.sums.emplace(std::move(key), Values{}).first;
   }
@@ -117,19 +129,17 @@ void Aggregator::state(const std::shared_ptr<const Series>& series, Kind kind, s
   bucket(series, kind).levels[std::string(name)] = value;
 }
 
-std::vector<Window> Aggregator::cut(absl::Time now) {
-  // A clock that was set back must not make a window of less than no time.
-  const absl::Duration duration = std::max(now - start_, absl::ZeroDuration());
+std::vector<Window> Aggregator::cut(absl::Duration lasted, absl::Time next_start) {
   std::vector<Window> windows;
   windows.reserve(buckets_.size());
   for (auto& [key, bucket] : buckets_) {
     if (bucket.sums.empty() && bucket.counters.empty()) continue;
-    Window window{key.first, key.second, start_, duration, {}, std::move(bucket.counters)};
+    Window window{key.first, key.second, start_, lasted, {}, std::move(bucket.counters)};
     window.counters.merge(bucket.levels);
     window.samples.reserve(bucket.sums.size());
     for (const auto& [sample, values] : bucket.sums) {
-      window.samples.push_back(
-          {sample.stack, sample.pid, sample.thread_id, sample.thread_name, sample.labels, values});
+      window.samples.push_back({sample.stack, sample.pid, sample.thread_id, sample.thread_name, sample.labels,
+                                values, sample.process});
     }
     windows.push_back(std::move(window));
   }
@@ -139,7 +149,7 @@ std::vector<Window> Aggregator::cut(absl::Time now) {
   stacks_.clear();
   sample_count_ = frame_count_ = 0;
   std::erase_if(known_series_, [](const auto& entry) { return entry.second.expired(); });
-  start_ = now;
+  start_ = next_start;
   return windows;
 }
 

@@ -30,6 +30,7 @@ struct SampleView {
   std::string_view thread_name;
   std::span<const SampleLabel> labels;
   std::span<const std::int64_t> values;  // as many as the kind has types, already scaled up
+  std::uint64_t process = 0;             // see WindowSample
 };
 
 class Aggregator {
@@ -46,6 +47,9 @@ class Aggregator {
   // The series of these attributes; equal attributes give the same object.
   std::shared_ptr<const Series> series(const Attributes& attributes, const Module* main_executable);
 
+  // Of the series that somebody holds: their modules may not go.
+  std::vector<const Module*> main_executables() const;
+
   void add(const std::shared_ptr<const Series>& series, Kind kind, const SampleView& sample);
 
   // Adds to a counter that travels with this window's profile.
@@ -58,13 +62,19 @@ class Aggregator {
   // Ends the window at `now` and starts the next one there. A series and kind
   // without samples appears only if something was counted for it: stated levels
   // alone don't make a profile.
-  std::vector<Window> cut(absl::Time now);
+  std::vector<Window> cut(absl::Time now) { return cut(now - start_, now); }
+  // The same where the clock may have been set meanwhile: this one lasted so long, the next
+  // one starts then.
+  std::vector<Window> cut(absl::Duration lasted, absl::Time next_start);
+
+  absl::Time start() const { return start_; }
 
   std::size_t distinct_samples() const { return sample_count_; }
 
  private:
   struct Key {
     std::shared_ptr<const Stack> stack;
+    std::uint64_t process;
     pid_t pid;
     pid_t thread_id;
     std::string thread_name;

@@ -3,8 +3,7 @@
 // symbolizer; a table of answers in tests.
 #pragma once
 
-#include <sys/types.h>
-
+#include <cstdint>
 #include <vector>
 
 #include "collector-client/base/module.h"
@@ -15,11 +14,9 @@ namespace siprof::client {
 class FrameSource {
  public:
   virtual ~FrameSource() = default;
-  // Innermost inlined call first; empty: no name is known. `pid` matters only
-  // where the address has no module (code made at run time).
-  virtual std::vector<SourceFrame> frames(const CodeAddress& address, pid_t pid) = 0;
-  // False: frames() gave a name in place of the function's, such as the file's.
-  virtual bool has_name(const CodeAddress&, pid_t) { return true; }
+  // Innermost inlined call first; empty: no name is known. `process` (WindowSample's)
+  // matters only where the address has no module (code made at run time).
+  virtual std::vector<SourceFrame> frames(const CodeAddress& address, std::uint64_t process) = 0;
 };
 
 }  // namespace siprof::client

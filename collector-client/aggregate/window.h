@@ -49,6 +49,8 @@ struct WindowSample {
   std::string thread_name;
   std::vector<SampleLabel> labels;
   Values values{};  // as many as the kind has types
+  // Tells processes apart whose pids are equal, as in two containers: `pid` is the process's own.
+  std::uint64_t process = 0;
 };
 
 struct Window {

@@ -45,7 +45,7 @@ class Listener {
   // Nobody can connect any more; those who have are still there to be accepted.
   void refuse_newcomers();
 
-  // The next connection that waits at `socket_fd`; nullopt: none.
+  // The next connection that waits at `socket_fd`; nullopt: none, or errno says why not.
   static std::optional<Connection> accept(int socket_fd);
 
  private:

@@ -67,9 +67,10 @@ class RootedOpener : public FileOpener {
 
 std::string read_all(int fd, std::size_t most) {
   std::string out;
-  while (out.size() < most) {
+  // Most files of /proc have some hundred bytes.
+  for (std::size_t room = 1024; out.size() < most; room = std::min<std::size_t>(room * 4, 256 * 1024)) {
     const std::size_t before = out.size();
-    out.resize(before + 64 * 1024);
+    out.resize(std::min(before + room, most));
     const ssize_t got = read(fd, out.data() + before, out.size() - before);
     out.resize(before + static_cast<std::size_t>(got > 0 ? got : 0));
     if (got <= 0) break;
@@ -141,6 +142,16 @@ std::string ProcessView::read_proc(const std::string& file, std::size_t most) co
 std::string ProcessView::read_maps() const {
   if (!request_.maps || lseek(request_.maps.get(), 0, SEEK_SET) != 0) return "";
   return read_all(request_.maps.get(), kMostMapsBytes);
+}
+
+std::optional<bool> ProcessView::has_thread(std::uint32_t tid) const {
+  if (!request_.proc) return std::nullopt;
+  const std::string path = "task/" + std::to_string(tid);
+  if (faccessat(request_.proc.get(), path.c_str(), F_OK, 0) == 0) return true;
+  if (errno != ENOENT) return std::nullopt;
+  // In the folder of a process that was reaped there is nothing at all.
+  if (faccessat(request_.proc.get(), "task", F_OK, 0) != 0) return std::nullopt;
+  return false;
 }
 
 std::string ProcessView::thread_name(std::uint32_t tid) const {

@@ -33,6 +33,8 @@ class ProcessView {
   const std::string& first_maps() const { return request_.first_maps; }
   bool maps_are_live() const { return request_.message.maps_are_live != 0 && request_.maps; }
 
+  // False: the thread is gone; nullopt: not to be seen (any more).
+  std::optional<bool> has_thread(std::uint32_t tid) const;
   // A thread's name; empty when it is gone.
   std::string thread_name(std::uint32_t tid) const;
   // CPU time used so far by all its threads, ended ones too. nullopt: not to be seen.

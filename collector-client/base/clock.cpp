@@ -27,4 +27,8 @@ const Clock& Clock::system() {
   return clock;
 }
 
+absl::Time steady_time(const Clock& clock) {
+  return absl::UnixEpoch() + absl::Nanoseconds(clock.monotonic_ns());
+}
+
 }  // namespace siprof::client

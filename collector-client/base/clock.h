@@ -25,4 +25,10 @@ class Clock {
   static const Clock& system();
 };
 
+// For all that is a distance of time: the machine's wall clock may be set back by hours.
+absl::Time steady_time(const Clock& clock);
+inline absl::Time steady_now() {
+  return steady_time(Clock::system());
+}
+
 }  // namespace siprof::client

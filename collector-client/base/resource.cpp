@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "collector-client/base/interpreter.h"
+#include "collector-client/base/presentable.h"
 #include "collector-client/base/text.h"
 
 namespace siprof::client {
@@ -61,6 +62,15 @@ void set_first(Attributes* attributes, const char* key, std::initializer_list<st
   attributes->erase(key);
 }
 
+// Environments and file names hold any bytes; protobuf takes only UTF-8, and refuses the
+// whole message for one byte that isn't.
+Attributes presentable(const Attributes& attributes) {
+  Attributes clean;
+  for (const auto& [key, value] : attributes)
+    clean.emplace(client::presentable(key), client::presentable(value));
+  return clean;
+}
+
 bool is_container_digits(std::string_view text) {
   return text.size() == 64 &&
          std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isxdigit(c); });
@@ -107,7 +117,7 @@ Attributes resource_of(const ProcessFacts& facts, std::vector<std::string>* warn
   set_first(&result, "siprof.run.id", {facts.run_id});
   result["telemetry.sdk.name"] = "siprof";
   result["telemetry.sdk.version"] = SIPROF_VERSION;
-  return result;
+  return presentable(result);
 }
 
 Environment parse_environment(std::string_view block) {

@@ -27,7 +27,8 @@ struct ProcessFacts {
 };
 
 // Sources by precedence: SIPROF_*, OTEL_*, DD_* (docs/configuration.md). A
-// variable that cannot be decoded is left out whole and named in `warnings`.
+// variable that cannot be decoded is left out whole and named in `warnings`. Keys and
+// values are presentable().
 Attributes resource_of(const ProcessFacts& facts, std::vector<std::string>* warnings);
 
 // "NAME=value" entries separated by NUL, as in /proc/PID/environ. The first of

@@ -52,6 +52,13 @@ void handle_signals() {
   for (const int signal : kIgnored) sigaction(signal, &forward, nullptr);
 }
 
+// Once CMD is gone its pid may be another's, and Ctrl-C means us: that we stop finishing.
+void leave_signals_alone() {
+  g_command.store(0, std::memory_order_relaxed);
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
+}
+
 // A folder of this run alone, for the socket. Removed at the end.
 class RunFolder {
  public:
@@ -164,6 +171,7 @@ int record(const Recording& recording, const RunFolder& run) {
     Agent agent(settings, *std::move(listener), **exporter);
     std::thread loop([&agent] { agent.run({}); });
     status = wait_for(child);
+    leave_signals_alone();
     agent.stop();
     loop.join();
   }

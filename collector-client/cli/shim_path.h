@@ -8,7 +8,8 @@
 
 namespace siprof::client {
 
-// Errors: NOT_FOUND, with the places that were looked at.
+// Errors: NOT_FOUND, with the places that were looked at; INVALID_ARGUMENT: it is at a path that
+// LD_PRELOAD cannot name.
 absl::StatusOr<std::string> find_shim();
 
 // For tests: as if the program were in `folder`.

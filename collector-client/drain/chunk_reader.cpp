@@ -49,8 +49,8 @@ void ChunkReader::drain(const Sink& sink, bool final) {
   for (auto it = chains_.begin(); it != chains_.end();) {
     Chain& chain = it->second;
     if (chain.pending && (final || ++chain.pending_age > kPieceDrains)) emit(chain, sink);
-    const bool gone =
-        std::none_of(places.begin(), places.end(), [&](const Place& p) { return p.owner == it->first; });
+    const bool gone = !std::binary_search(places.begin(), places.end(), Place{it->first, 0, 0},
+                                          [](const Place& a, const Place& b) { return a.owner < b.owner; });
     // A thread between two chunks is kept for a while, for the pieces to come.
     it = gone && !chain.pending ? chains_.erase(it) : std::next(it);
   }

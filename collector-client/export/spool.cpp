@@ -91,7 +91,7 @@ void Spool::make_room_in_memory(std::uint64_t bytes) {
   }
 }
 
-void Spool::forget(std::map<std::uint64_t, Entry>::iterator entry) {
+void Spool::forget(Position entry) {
   bytes_ -= entry->second.bytes;
   if (entry->second.in_memory) {
     memory_bytes_ -= entry->second.bytes;
@@ -101,21 +101,49 @@ void Spool::forget(std::map<std::uint64_t, Entry>::iterator entry) {
   entries_.erase(entry);
 }
 
-std::optional<Spool::Item> Spool::next_after(std::uint64_t sequence) {
+absl::StatusOr<std::string> Spool::read(Position entry) const {
+  if (entry->second.in_memory) return *entry->second.in_memory;
+  if (entry->second.bytes > kMaxFileBytes) return absl::DataLossError("too large");
+  absl::StatusOr<std::string> file = read_file(path_of(entry->first), kMaxFileBytes);
+  if (!file.ok()) return file.status();
+  return unwrap_spool_file(entry->first, *file);
+}
+
+absl::StatusOr<std::optional<Spool::Item>> Spool::next_after(std::uint64_t sequence) {
   const std::lock_guard lock(mutex_);
   for (auto entry = entries_.upper_bound(sequence); entry != entries_.end();) {
     const auto current = entry++;
-    if (current->second.in_memory) return Item{current->first, *current->second.in_memory};
-    absl::StatusOr<std::string> file = read_file(path_of(current->first), kMaxFileBytes);
-    absl::StatusOr<std::string> bytes =
-        file.ok() ? unwrap_spool_file(current->first, *file) : absl::StatusOr<std::string>(file.status());
+    absl::StatusOr<std::string> bytes = read(current);
     if (bytes.ok()) return Item{current->first, *std::move(bytes)};
-    ++counters_["spool_corrupt"];
-    spdlog::warn("spool file {} is skipped: {}", path_of(current->first),
-                 std::string(bytes.status().message()));
-    forget(current);
+    if (!give_up(current, bytes.status())) return bytes.status();
   }
   return std::nullopt;
+}
+
+// Only what can never be read is deleted: a process out of descriptors, a disk that is
+// away for a moment or a newer version's file must not cost a profile.
+bool Spool::give_up(Position entry, const absl::Status& why) {
+  if (absl::IsDataLoss(why) || absl::IsNotFound(why)) {
+    ++counters_["spool_corrupt"];
+    spdlog::warn("spool file {} is dropped: {}", path_of(entry->first), std::string(why.message()));
+    forget(entry);
+    return true;
+  }
+  if (absl::IsUnimplemented(why)) {
+    set_aside(entry, "spool_other_version", why);
+    return true;
+  }
+  if (++entry->second.failed_reads < kMostReads) return false;
+  set_aside(entry, "spool_unreadable", why);
+  return true;
+}
+
+// Left on the disk, for the agent's next start or another version of it.
+void Spool::set_aside(Position entry, const char* counter, const absl::Status& why) {
+  ++counters_[counter];
+  spdlog::warn("spool file {} is left where it is: {}", path_of(entry->first), std::string(why.message()));
+  bytes_ -= entry->second.bytes;
+  entries_.erase(entry);
 }
 
 void Spool::remove(std::uint64_t sequence, Fate fate) {
@@ -131,6 +159,9 @@ void Spool::remove(std::uint64_t sequence, Fate fate) {
       break;
     case Fate::kOversized:
       ++counters_["spool_oversized"];
+      break;
+    case Fate::kCorrupt:
+      ++counters_["spool_corrupt"];
       break;
   }
   forget(entry);

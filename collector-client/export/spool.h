@@ -47,10 +47,13 @@ class Spool {
     std::uint64_t sequence;
     std::string bytes;  // a serialized AgentMessage
   };
-  // The first message after `sequence`; corrupt ones are dropped and counted.
-  std::optional<Item> next_after(std::uint64_t sequence);
+  // The first message after `sequence`; none: nullopt. Corrupt ones are dropped and counted, those
+  // of another version are left where they are. Errors: it cannot be read now (EMFILE, EIO, …): ask
+  // again later; after kMostReads of that it waits on the disk for the agent's next start.
+  absl::StatusOr<std::optional<Item>> next_after(std::uint64_t sequence);
+  static constexpr int kMostReads = 30;
 
-  enum class Fate { kAcknowledged, kRejected, kOversized };
+  enum class Fate { kAcknowledged, kRejected, kOversized, kCorrupt };
   // The message's way is over. Unknown numbers are no error: an acknowledgement
   // may come after the bound has dropped the message.
   void remove(std::uint64_t sequence, Fate fate);
@@ -64,6 +67,7 @@ class Spool {
   struct Entry {
     std::uint64_t bytes = 0;
     std::optional<std::string> in_memory;  // none: in its file
+    int failed_reads = 0;
   };
 
   Spool(std::string folder, UniqueFd lock, Limits limits)
@@ -76,7 +80,12 @@ class Spool {
   void store(std::uint64_t sequence, std::string bytes);
   void make_room(std::uint64_t bytes);
   void make_room_in_memory(std::uint64_t bytes);
-  void forget(std::map<std::uint64_t, Entry>::iterator entry);
+  using Position = std::map<std::uint64_t, Entry>::iterator;
+  absl::StatusOr<std::string> read(Position entry) const;
+  // True: it isn't among those that wait any more.
+  bool give_up(Position entry, const absl::Status& why);
+  void set_aside(Position entry, const char* counter, const absl::Status& why);
+  void forget(Position entry);
   std::string path_of(std::uint64_t sequence) const;
 
   const std::string folder_;

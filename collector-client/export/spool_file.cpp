@@ -52,7 +52,7 @@ absl::StatusOr<std::string> unwrap_spool_file(std::uint64_t sequence, std::strin
   std::memcpy(&header, file.data(), sizeof header);
   file.remove_prefix(sizeof header);
   if (header.magic != kMagic) return absl::DataLossError("no spool file");
-  if (header.version != kVersion) return absl::DataLossError("of another version of siprof");
+  if (header.version != kVersion) return absl::UnimplementedError("it is of another version of siprof");
   if (header.sequence != sequence) return absl::DataLossError("number and name differ");
   if (header.length != file.size()) return absl::DataLossError("wrong length");
   if (header.checksum != checksum_of(file)) return absl::DataLossError("wrong checksum");

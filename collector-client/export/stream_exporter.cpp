@@ -23,6 +23,8 @@ namespace siprof::client {
 namespace {
 
 constexpr std::size_t kMaxReasons = 32;  // of rejections, that are remembered as logged
+// Not all that leaves the spool is acknowledged: some is found to be of no use.
+constexpr absl::Duration kFlushLook = absl::Milliseconds(200);
 
 // A peer that doesn't like what it is offered hangs up without a word: it speaks TLS and we don't, or, with
 // TLS 1.3, it wants another client certificate.
@@ -83,7 +85,7 @@ class StreamExporter : public Exporter {
         return absl::DeadlineExceededError(
             absl::StrCat(spool_->size(), " profiles wait in ", spool_->folder(), ": ", last_error_));
       }
-      changed_.wait_for(lock, absl::ToChronoNanoseconds(std::min(left, absl::Minutes(1))));
+      changed_.wait_for(lock, absl::ToChronoNanoseconds(std::min(left, kFlushLook)));
     }
     return absl::OkStatus();
   }

@@ -9,7 +9,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "collector-client/base/clock.h"
+#include "collector-client/base/presentable.h"
 #include "collector-client/export/channel.h"
 #include "collector.grpc.pb.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr std::uint32_t kProtocolVersion = 1;
 constexpr std::size_t kMaxInFlight = 64;
+constexpr absl::Duration kReadAgainAfter = absl::Seconds(1);  // what the spool can't read now
 
 absl::Status from_grpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -51,7 +53,7 @@ absl::Status StreamSession::run(WhenEmpty when_empty) {
     const std::lock_guard lock(mutex_);
     if (stopped_) return absl::OkStatus();
     context_ = &context;
-    last_progress_ = absl::Now();
+    last_progress_ = steady_now();
   }
   Stream stream(*std::move(channel), &context);
   std::thread reader([&] { read_all(&stream); });
@@ -78,7 +80,7 @@ absl::Status StreamSession::greet(Stream* stream) {
   hello->set_protocol_version(kProtocolVersion);
   hello->set_agent_id(spool_->agent_id());
   hello->set_agent_version(SIPROF_VERSION);
-  (*hello->mutable_resource())["host.name"] = settings_.host_name;
+  (*hello->mutable_resource())["host.name"] = presentable(settings_.host_name);
   (*hello->mutable_resource())["process.pid"] = absl::StrCat(::getpid());
   stream->write(message);  // a failure shows as the end of reading
   std::unique_lock lock(mutex_);
@@ -97,7 +99,13 @@ absl::Status StreamSession::send_all(Stream* stream, WhenEmpty when_empty) {
     std::optional<Spool::Item> item;
     if (in_flight_.size() < kMaxInFlight) {
       appended_ = false;
-      item = spool_->next_after(cursor_);
+      absl::StatusOr<std::optional<Spool::Item>> next = spool_->next_after(cursor_);
+      if (!next.ok()) {
+        changed_.wait_for(lock, absl::ToChronoNanoseconds(kReadAgainAfter),
+                          [&] { return stopped_ || ended_; });
+        continue;
+      }
+      item = *std::move(next);
     }
     if (item) {
       lock.unlock();
@@ -114,7 +122,7 @@ absl::Status StreamSession::send_all(Stream* stream, WhenEmpty when_empty) {
     if (in_flight_.empty()) {
       changed_.wait(lock, may_go_on);
     } else if (!changed_.wait_for(lock, absl::ToChronoNanoseconds(settings_.answer_timeout), may_go_on) &&
-               absl::Now() - last_progress_ >= settings_.answer_timeout) {
+               steady_now() - last_progress_ >= settings_.answer_timeout) {
       return absl::DeadlineExceededError("the collector no longer acknowledges");
     }
   }
@@ -123,27 +131,34 @@ absl::Status StreamSession::send_all(Stream* stream, WhenEmpty when_empty) {
 
 void StreamSession::keep_pace(std::unique_lock<std::mutex>* lock) {
   while (!stopped_ && !ended_) {
-    const absl::Duration left = last_sent_ + min_send_interval_ - absl::Now();
+    const absl::Duration left = last_sent_ + min_send_interval_ - steady_now();
     if (left <= absl::ZeroDuration()) return;
     changed_.wait_for(*lock, absl::ToChronoNanoseconds(left));
   }
 }
 
 absl::Status StreamSession::send_one(Stream* stream, const Spool::Item& item) {
+  v1::AgentMessage message;
+  const bool is_readable = message.ParseFromString(item.bytes);
+  const bool fits = max_message_bytes_ == 0 || item.bytes.size() <= max_message_bytes_;
   {
     const std::lock_guard lock(mutex_);
     cursor_ = item.sequence;
-    if (max_message_bytes_ == 0 || item.bytes.size() <= max_message_bytes_) in_flight_.insert(item.sequence);
-    last_progress_ = last_sent_ = absl::Now();
+    if (is_readable && fits) in_flight_.insert(item.sequence);
+    last_progress_ = last_sent_ = steady_now();
   }
-  if (max_message_bytes_ != 0 && item.bytes.size() > max_message_bytes_) {
+  if (!is_readable) {
+    // Of an agent that took bytes for text. Kept, it would stand in the way of all behind it.
+    spdlog::warn("message {} of spool {} is dropped: it cannot be read", item.sequence, spool_->folder());
+    spool_->remove(item.sequence, Spool::Fate::kCorrupt);
+    return absl::OkStatus();
+  }
+  if (!fits) {
     spdlog::warn("a profile of {} bytes is dropped: the collector takes at most {}", item.bytes.size(),
                  max_message_bytes_);
     spool_->remove(item.sequence, Spool::Fate::kOversized);
     return absl::OkStatus();
   }
-  v1::AgentMessage message;
-  if (!message.ParseFromString(item.bytes)) return absl::InternalError("a spooled message cannot be read");
   if (stream->write(message)) return absl::OkStatus();
   // Let the reader find the reason: the stream is over.
   std::unique_lock lock(mutex_);
@@ -188,7 +203,7 @@ void StreamSession::handle_ack(const v1::Ack& ack) {
   {
     const std::lock_guard lock(mutex_);
     in_flight_.erase(ack.sequence());
-    last_progress_ = absl::Now();
+    last_progress_ = steady_now();
     appended_ = true;  // there may be more behind what was in flight
   }
   changed_.notify_all();

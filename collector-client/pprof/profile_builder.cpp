@@ -27,8 +27,8 @@ class Names {
   void name(const WindowSample& sample, std::vector<NamedPlace>* out) {
     out->clear();
     for (const CodeAddress& code : *sample.stack) {
-      const Place place{code, code.module == nullptr ? sample.pid : 0};
-      const Entry& entry = look_up(place, sample.pid);
+      const Place place{code, code.module == nullptr ? sample.process : 0};
+      const Entry& entry = look_up(place, sample.process);
       if (!entry.own) out->push_back({place, &entry.frames});
     }
   }
@@ -41,18 +41,22 @@ class Names {
     std::vector<SourceFrame> frames;
   };
 
-  const Entry& look_up(const Place& place, pid_t pid) {
+  const Entry& look_up(const Place& place, std::uint64_t process) {
     auto [found, is_new] = entries_.try_emplace(place);
     Entry& entry = found->second;
     if (!is_new) return entry;
     entry.own = is_own_ && is_own_(place.code);
-    if (!entry.own) entry.frames = source_.frames(place.code, pid);
+    if (!entry.own) entry.frames = source_.frames(place.code, process);
     for (SourceFrame& frame : entry.frames) {
       frame.name = presentable(frame.name);
       frame.system_name = presentable(frame.system_name);
       frame.file = presentable(frame.file);
     }
-    if (!entry.own && (entry.frames.empty() || !source_.has_name(place.code, pid))) ++unnamed_;
+    if (entry.own || !entry.frames.empty()) return entry;
+    ++unnamed_;
+    // Of a file the address is enough: who has its symbols names it later. Of other code
+    // nobody ever can.
+    if (place.code.module == nullptr) entry.frames = {{"[anon]", "[anon]", "", 0, 0}};
     return entry;
   }
 

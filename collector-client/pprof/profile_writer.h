@@ -18,15 +18,15 @@
 
 namespace siprof::client {
 
-// An address as it stands in a profile; `pid` is 0 where a module is known.
+// An address as it stands in a profile; `process` is 0 where a module is known.
 struct Place {
   CodeAddress code;
-  pid_t pid = 0;
+  std::uint64_t process = 0;
 
   friend bool operator==(const Place&, const Place&) = default;
   template <typename H>
   friend H AbslHashValue(H h, const Place& p) {
-    return H::combine(std::move(h), p.code, p.pid);
+    return H::combine(std::move(h), p.code, p.process);
   }
 };
 

@@ -2,22 +2,15 @@
 // The string table of one profile: "" at 0, each text once, valid and bounded.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
+#include "collector-client/base/presentable.h"
 #include "profile.pb.h"
 
 namespace siprof::client {
-
-inline constexpr std::size_t kMaxNameBytes = 1024;
-
-// Bytes that aren't UTF-8 become U+FFFD; longer than kMaxNameBytes is cut and
-// ends in '~' and 16 hex digits of the whole text's hash, so that two long names
-// stay two.
-std::string presentable(std::string_view text);
 
 class StringTable {
  public:

@@ -19,18 +19,6 @@ namespace {
 constexpr std::size_t kAddressesPerRequest = 512;  // what a worker's death or time limit costs at most
 constexpr std::size_t kNamesPerWrite = 64;
 
-std::string base_name(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
-// Code without a name goes by its file's, so that it stays together: "[libfoo.so]".
-Symbolizer::Frames nameless(const Module& module) {
-  std::string name = base_name(module.path);
-  if (!name.starts_with('[')) name = absl::StrCat("[", name, "]");
-  return {{.name = name, .system_name = name, .file = "", .line = 0, .start_line = 0}};
-}
-
 // Empty: nothing tells this file from others for good.
 std::string disk_key(const Module& module) {
   struct stat status;
@@ -84,8 +72,7 @@ void Symbolizer::prepare(std::span<const CodeAddress> addresses) {
 }
 
 const Symbolizer::Frames& Symbolizer::frames(const CodeAddress& address) {
-  static const Frames kUnknown = {
-      {.name = "[unknown]", .system_name = "[unknown]", .file = "", .line = 0, .start_line = 0}};
+  static const Frames kUnknown;
   if (address.module == nullptr) return kUnknown;
   auto found = names_.find(address);
   if (found == names_.end()) {
@@ -97,14 +84,7 @@ const Symbolizer::Frames& Symbolizer::frames(const CodeAddress& address) {
 }
 
 void Symbolizer::remember(const Module& module, std::uint64_t address, Frames frames) {
-  const bool named = !frames.empty();
-  if (!named) frames = nameless(module);
-  names_[{&module, address}] = {std::move(frames), window_, named};
-}
-
-bool Symbolizer::has_name(const CodeAddress& address) const {
-  const auto found = names_.find(address);
-  return found != names_.end() && found->second.named;
+  names_[{&module, address}] = {std::move(frames), window_};
 }
 
 void Symbolizer::resolve(const Module& module, std::vector<std::uint64_t> addresses) {
@@ -211,6 +191,19 @@ void Symbolizer::trim() {
     absl::erase_if(names_, [&](const auto& known) { return known.second.last_used < window_; });
   }
   ++window_;
+}
+
+void Symbolizer::forget(const absl::flat_hash_set<const Module*>& modules) {
+  absl::erase_if(names_, [&](const auto& known) { return modules.contains(known.first.module); });
+  absl::erase_if(states_, [&](const auto& known) {
+    if (!modules.contains(known.first)) return false;
+    write_to_disk(*known.second, 1);
+    return true;
+  });
+}
+
+std::uint64_t Symbolizer::worker_cpu_ns() const {
+  return worker_->cpu_ns();
 }
 
 std::map<std::string, std::uint64_t> Symbolizer::counters() const {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/container/node_hash_map.h"
 #include "absl/time/time.h"
 #include "collector-client/base/module.h"
@@ -37,7 +38,7 @@ struct SymbolizerOptions {
 
 class Symbolizer {
  public:
-  using Frames = std::vector<SourceFrame>;  // innermost inlined function first, never empty
+  using Frames = std::vector<SourceFrame>;  // innermost inlined function first; empty: no name is known
 
   explicit Symbolizer(SymbolizerOptions options);
   ~Symbolizer();
@@ -55,9 +56,6 @@ class Symbolizer {
   // The names; resolves at once what prepare() was not told about. Valid until the next trim().
   const Frames& frames(const CodeAddress& address);
 
-  // False: the names at this address are its file's, in place of a function's.
-  bool has_name(const CodeAddress& address) const;
-
   // No worker is asked any more, and one that is asked just now is given up. Any thread.
   void give_up();
 
@@ -68,6 +66,12 @@ class Symbolizer {
   // Since the start, by the names of the profile's comments.
   std::map<std::string, std::uint64_t> counters() const;
 
+  // Before ModuleCache::evict(), between windows.
+  void forget(const absl::flat_hash_set<const Module*>& modules);
+
+  // CPU time of the symbol workers so far.
+  std::uint64_t worker_cpu_ns() const;
+
   static constexpr std::size_t kMaxNames = 32768;
 
  private:
@@ -75,7 +79,6 @@ class Symbolizer {
   struct Known {
     Frames frames;
     std::uint64_t last_used = 0;
-    bool named = true;
   };
 
   void resolve(const Module& module, std::vector<std::uint64_t> addresses);

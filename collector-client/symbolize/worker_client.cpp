@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <cerrno>
 
@@ -16,6 +18,11 @@
 
 namespace siprof::client {
 namespace {
+
+std::uint64_t nanoseconds(const timeval& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(time.tv_usec) * 1000;
+}
 
 // What posix_spawn does in the child before exec.
 class SpawnActions {
@@ -89,9 +96,20 @@ void WorkerClient::stop() {
   set_socket(UniqueFd());
   if (pid_ == 0) return;
   kill(pid_, SIGKILL);
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  rusage used{};
+  while (wait4(pid_, nullptr, 0, &used) < 0 && errno == EINTR) {
   }
+  ended_cpu_ns_ += nanoseconds(used.ru_utime) + nanoseconds(used.ru_stime);
   pid_ = 0;
+}
+
+std::uint64_t WorkerClient::cpu_ns() const {
+  clockid_t clock{};
+  timespec used{};
+  if (pid_ == 0 || clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &used) != 0)
+    return ended_cpu_ns_;
+  return ended_cpu_ns_ + static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(used.tv_nsec);
 }
 
 absl::Status WorkerClient::failed(absl::Status why) {

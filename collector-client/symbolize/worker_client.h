@@ -42,6 +42,8 @@ class WorkerClient {
   void give_up();
 
   pid_t pid() const { return pid_; }  // 0: none runs
+  // CPU time of all workers so far.
+  std::uint64_t cpu_ns() const;
   std::uint64_t starts() const { return starts_; }
   std::uint64_t failures() const { return failures_; }  // died, took too long, couldn't start, …
   std::uint64_t timeouts() const { return timeouts_; }  // of the failures: ended by us
@@ -57,6 +59,7 @@ class WorkerClient {
   UniqueFd socket_;
   std::atomic<bool> gave_up_{false};
   pid_t pid_ = 0;
+  std::uint64_t ended_cpu_ns_ = 0;  // of workers that are gone
   std::uint64_t starts_ = 0;
   std::uint64_t failures_ = 0;
   std::uint64_t timeouts_ = 0;

@@ -183,4 +183,9 @@ void FrameRulesCache::trim() {
   absl::erase_if(tables_, [](const auto& entry) { return entry.first->image != entry.second->image; });
 }
 
+void FrameRulesCache::forget(const absl::flat_hash_set<const Module*>& modules) {
+  absl::erase_if(tables_, [&](const auto& entry) { return modules.contains(entry.first); });
+  absl::erase_if(rules_, [&](const auto& entry) { return modules.contains(entry.first.module); });
+}
+
 }  // namespace siprof::client

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "collector-client/base/module.h"
 
 namespace siprof::client {
@@ -44,6 +45,8 @@ class FrameRulesCache {
 
   // Lets go of the tables of images that the module cache has closed.
   void trim();
+  // Before ModuleCache::evict().
+  void forget(const absl::flat_hash_set<const Module*>& modules);
 
  private:
   struct Tables;

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "collector-client/base/descriptors.h"
 
 namespace siprof::client {
 namespace {
@@ -61,6 +62,7 @@ const Module* ModuleCache::with_file(const File& file, const std::shared_ptr<Fil
   absl::StatusOr<int> opened = opener->open(file.path, file.device, file.inode);
   if (!opened.ok()) return failed("modules_unopened");
   UniqueFd fd(*opened);
+  if (is_reserved_descriptor(fd.get())) return failed("modules_unopened");
   struct stat status;
   if (fstat(fd.get(), &status) != 0) return failed("modules_unopened");
   if (!is_same_file(fd.get(), status, file)) return failed("modules_replaced");
@@ -105,7 +107,9 @@ const Module* ModuleCache::vdso() {
 
 void ModuleCache::release(const Module* module) {
   const auto found = by_module_.find(module);
-  if (found != by_module_.end() && found->second->users > 0) --found->second->users;
+  if (found == by_module_.end() || found->second->users == 0) return;
+  --found->second->users;
+  found->second->last_use = ++clock_;
 }
 
 std::size_t ModuleCache::open_images() const {
@@ -114,10 +118,11 @@ std::size_t ModuleCache::open_images() const {
   }));
 }
 
-void ModuleCache::trim() {
+void ModuleCache::trim(std::uint64_t moment) {
   std::vector<Entry*> idle;
   for (const auto& [key, entry] : entries_) {
-    if (entry->users == 0 && entry->module.image != nullptr) idle.push_back(entry.get());
+    if (entry->users == 0 && entry->module.image != nullptr && entry->last_use <= moment)
+      idle.push_back(entry.get());
   }
   if (idle.size() <= max_idle_images_) return;
   std::sort(idle.begin(), idle.end(),
@@ -126,6 +131,23 @@ void ModuleCache::trim() {
   for (Entry* entry : idle) entry->module.image = nullptr;
   absl::erase_if(identity_to_key_,
                  [&](const auto& known) { return entries_[known.second]->module.image == nullptr; });
+}
+
+absl::flat_hash_set<const Module*> ModuleCache::idle_since(std::uint64_t moment) const {
+  absl::flat_hash_set<const Module*> idle;
+  for (const auto& [key, entry] : entries_) {
+    if (entry->users == 0 && entry->module.image == nullptr && entry->last_use <= moment)
+      idle.insert(&entry->module);
+  }
+  return idle;
+}
+
+void ModuleCache::evict(const absl::flat_hash_set<const Module*>& modules) {
+  if (modules.empty()) return;
+  absl::erase_if(identity_to_key_,
+                 [&](const auto& known) { return modules.contains(&entries_[known.second]->module); });
+  absl::erase_if(by_module_, [&](const auto& known) { return modules.contains(known.first); });
+  absl::erase_if(entries_, [&](const auto& entry) { return modules.contains(&entry.second->module); });
 }
 
 }  // namespace siprof::client

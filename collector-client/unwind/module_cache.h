@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "collector-client/base/module.h"
 #include "collector-client/symbolize/elf_image.h"
 #include "collector-client/symbolize/file_opener.h"
@@ -39,9 +40,17 @@ class ModuleCache {
   const Module* vdso();
   void release(const Module* module);
 
-  // Closes idle images beyond the limit. Only when no unwinding or symbolizing of
-  // their addresses is under way. Module objects stay: their addresses remain unique.
-  void trim();
+  // Closes images beyond the limit that nobody has used since `moment`. Only when no unwinding
+  // or symbolizing of their addresses is under way.
+  void trim(std::uint64_t moment);
+
+  // Now, for trim() and idle_since(): what is released later may be in windows that aren't finished.
+  std::uint64_t moment() const { return clock_; }
+  // Modules without image that nobody has used since `moment`. All that is kept by them has to
+  // go before evict(): afterwards another module may have the address.
+  absl::flat_hash_set<const Module*> idle_since(std::uint64_t moment) const;
+  void evict(const absl::flat_hash_set<const Module*>& modules);
+  std::size_t size() const { return entries_.size(); }
 
   // Mappings whose file could not be used since the start, by the names of the profile's counters:
   // modules_unopened, modules_replaced (another file is at its path), modules_unreadable (not ELF).

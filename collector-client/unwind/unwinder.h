@@ -48,6 +48,8 @@ class Unwinder {
 
   // After ModuleCache::trim().
   void trim() { rules_.trim(); }
+  // Before ModuleCache::evict().
+  void forget(const absl::flat_hash_set<const Module*>& modules) { rules_.forget(modules); }
 
  private:
   FrameRulesCache rules_;

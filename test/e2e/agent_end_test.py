@@ -96,6 +96,19 @@ class AgentEndTest(WorldTest):
         # 10 s longer: so long it tries to deliver.
         self.world.agents_gone(self.kSeconds + 10)
 
+    def test_and_waste_nothing_of_a_program_that_comes_meanwhile(self):
+        self.collector.kill()
+        services = ("first", "second")
+        for service in services:
+            command = self.command(self.world.victims / "burn", 300)
+            command[2:2] = ["--service", service]
+            self.world.start(command, self.world.environment()).wait(timeout=60)
+            time.sleep(5)  # after 3 s the agent of the first one tries to deliver
+        self.world.agents_gone(self.kSeconds + 10)
+        spooled = b"".join(path.read_bytes() for path in self.world.state.rglob("*.msg"))
+        for service in services:
+            self.assertIn(service.encode(), spooled)
+
     def test_when_the_collector_is_stopped_in_the_middle_of_a_stream(self):
         job = self.start(self.world.victims / "burn", 5000)
         wait_for("a stored profile", self.collector.services, 20)

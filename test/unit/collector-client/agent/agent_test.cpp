@@ -73,6 +73,20 @@ TEST_CASE("what finishing could not do is in the profiles' counters, each once")
   CHECK(dropped == 3);
 }
 
+TEST_CASE("the agent's own cost is in the profile of a program that has ended before") {
+  const AgentPlace place;
+  FakeProcess process(place.path());
+  RunningAgent running(place, quick_settings());
+  REQUIRE(process.attach());
+  REQUIRE(process.write(5));
+  process.exit();
+  running.wait();
+  const std::vector<FinishedProfile> profiles = running.exporter.profiles();
+  REQUIRE(profiles.size() == 1);
+  CHECK(profiles[0].counters.at("agent_cpu_ns") > 0);
+  CHECK(profiles[0].counters.at("agent_rss_bytes") > 100'000);
+}
+
 TEST_CASE("stopping the agent loses nothing of a process that lives on") {
   const AgentPlace place;
   FakeProcess process(place.path());

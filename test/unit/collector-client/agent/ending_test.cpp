@@ -50,6 +50,8 @@ TEST_CASE("a symbol worker that hangs holds up neither the end nor the next agen
   RunningAgent running(place, settings);
   REQUIRE(process.attach());
   REQUIRE(process.write(30));
+  // Where its code is has to be known: nobody is asked for a name otherwise.
+  REQUIRE(comes_true([&] { return running.status()["attached"] == 1; }));
   const absl::Time start = absl::Now();
   process.exit();
   // Once it only finishes what it has, the place is free.
@@ -78,7 +80,7 @@ TEST_CASE("a wall clock that is set back delays nothing") {
   REQUIRE(process.write(10));
   CHECK(comes_true([&] { return running.exporter.total(0) == 20; }));
   for (const FinishedProfile& profile : running.exporter.profiles())
-    CHECK(profile.duration >= absl::ZeroDuration());
+    CHECK(profile.duration > absl::ZeroDuration());
   const std::uint64_t beat = process.control().heartbeat_ns;
   CHECK(comes_true([&] { return process.control().heartbeat_ns > beat; }));
   process.exit();

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may join an agent, what it answers to others, and what it says of itself.
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <ctime>
+#include <filesystem>
 
 #include "test/unit/collector-client/agent/fake_process.h"
 #include "test/unit/collector-client/agent/running_agent.h"
@@ -110,6 +115,94 @@ TEST_CASE("the secret of a process that has none opens nothing") {
   REQUIRE(stranger.attach());
   CHECK(comes_true([&] { return running.status()["refused"] == 1; }));
   CHECK(running.status()["attached"] == 1);
+}
+
+// Connects so many times as another user, when told to, and says nothing.
+class SilentCrowd {
+ public:
+  SilentCrowd(const std::string& path, uid_t uid, int connections) {
+    if (pipe2(go_, O_CLOEXEC) != 0) abort();
+    pid_ = fork();
+    if (pid_ != 0) return;
+    char ignored = 0;
+    if (setuid(uid) != 0 || read(go_[0], &ignored, 1) != 1) _exit(1);
+    std::vector<UniqueFd> open;
+    for (int i = 0; i < connections; ++i) {
+      auto fd = connect_to_agent(path);
+      if (fd.ok()) open.push_back(*std::move(fd));
+    }
+    pause();
+  }
+  ~SilentCrowd() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    close(go_[0]);
+    close(go_[1]);
+  }
+  SilentCrowd(const SilentCrowd&) = delete;
+  SilentCrowd& operator=(const SilentCrowd&) = delete;
+  bool start() { return ::write(go_[1], "g", 1) == 1; }
+
+ private:
+  int go_[2] = {-1, -1};
+  pid_t pid_ = -1;
+};
+
+std::ptrdiff_t open_files() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+}
+
+TEST_CASE("connections of others that say nothing use up no descriptors") {
+  if (!is_root()) return;
+  const AgentPlace place;
+  FakeProcess process(place.path());
+  SilentCrowd crowd(place.path(), kNobody, 400);
+  AgentSettings settings = quick_settings();
+  settings.open_to_others = GENERATE(false, true);
+  RunningAgent running(place, settings);
+  REQUIRE(running.status()["attached"] == 0);
+  const std::ptrdiff_t before = open_files();
+  REQUIRE(crowd.start());
+  std::ptrdiff_t most = 0;
+  for (int i = 0; i < 50; ++i, usleep(10'000)) most = std::max(most, open_files());
+  CHECK(most > before);
+  CHECK(most - before < 40);
+  REQUIRE(process.attach());
+  CHECK(comes_true([&] { return running.status()["attached"] == 1; }));
+}
+
+TEST_CASE("without descriptors the agent waits until there are some, and doesn't spin") {
+  const AgentPlace place;
+  FakeProcess process(place.path());
+  RunningAgent running(place, quick_settings());
+  REQUIRE(running.status()["attached"] == 0);
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{3, before.rlim_max};  // those that are open stay open
+  setrlimit(RLIMIT_NOFILE, &none);
+  CHECK(process.attach());
+  const std::clock_t start = std::clock();
+  usleep(400'000);
+  const std::clock_t used = std::clock() - start;
+  setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(used < CLOCKS_PER_SEC / 10);
+  CHECK(comes_true([&] { return running.status()["attached"] == 1; }));
+}
+
+TEST_CASE("the last descriptors are the agent's own") {
+  const AgentPlace place;
+  FakeProcess process(place.path());
+  RunningAgent running(place, quick_settings());
+  REQUIRE(running.status()["attached"] == 0);
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit few{static_cast<rlim_t>(open_files()) + 4, before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &few);
+  CHECK(process.attach());
+  usleep(100'000);
+  setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(comes_true([&] { return running.status()["refused"] == 1; }));
+  CHECK(running.status()["attached"] == 0);
 }
 
 }  // namespace

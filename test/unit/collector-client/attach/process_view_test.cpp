@@ -59,6 +59,8 @@ TEST_CASE("the view on this process tells its mappings, threads and time") {
   CHECK(view.read_maps().substr(0, 60) == maps.substr(0, 60));  // from its start, each time
   CHECK(view.thread_name(static_cast<std::uint32_t>(getpid())) == "client_attach_t");
   CHECK(view.thread_name(1u << 30).empty());
+  CHECK(view.has_thread(static_cast<std::uint32_t>(getpid())) == true);
+  CHECK(view.has_thread(1u << 30) == false);
   CHECK_FALSE(view.facts().cgroup.empty());
   CHECK_FALSE(view.facts().host_name.empty());
 
@@ -87,6 +89,7 @@ TEST_CASE("the end of a process is seen, with its pidfd and without") {
   CHECK_FALSE(without_pidfd.is_alive());
   CHECK(with_pidfd.read_maps().empty());
   CHECK(with_pidfd.thread_name(static_cast<std::uint32_t>(child)).empty());
+  CHECK_FALSE(with_pidfd.has_thread(static_cast<std::uint32_t>(child)).has_value());
   CHECK_FALSE(with_pidfd.cpu_time_ns());
 }
 

@@ -47,6 +47,20 @@ TEST_CASE("the first source that is set names service, version and environment")
   CHECK(a["team"] == "y");
 }
 
+TEST_CASE("texts that aren't UTF-8 become such that are, wherever they come from") {
+  ProcessFacts facts =
+      facts_of({{"SIPROF_LABELS", "team=%ff,caf\xe9=x,nul=a%00b"}, {"SIPROF_VERSION", "\xe9t\xe9"}});
+  facts.executable = "/usr/bin/caf\xe9";
+  const Attributes a = resource_of(facts, nullptr);
+  CHECK(a.at("service.name") == "caf\xEF\xBF\xBD");
+  CHECK(a.at("service.version") == "\xEF\xBF\xBDt\xEF\xBF\xBD");
+  CHECK(a.at("team") == "\xEF\xBF\xBD");
+  CHECK(a.at("caf\xEF\xBF\xBD") == "x");
+  CHECK(a.at("nul") ==
+        "a\xEF\xBF\xBD"
+        "b");
+}
+
 TEST_CASE("without variables the resource is what is known of the process") {
   const Attributes a = resource_of(facts_of({{"SIPROF_SERVICE", ""}}), nullptr);
   CHECK(a == Attributes{{"service.name", "app"},

@@ -3,6 +3,7 @@
 #include "collector-client/export/spool.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,14 +33,15 @@ std::unique_ptr<Spool> open(const std::string& folder, Spool::Limits limits = {}
 std::vector<std::string> contents(Spool* spool) {
   std::vector<std::string> contents;
   std::uint64_t cursor = 0;
-  while (auto item = spool->next_after(cursor)) {
+  for (;;) {
+    const auto item = *spool->next_after(cursor);
+    if (!item) return contents;
     v1::AgentMessage parsed;
     REQUIRE(parsed.ParseFromString(item->bytes));
     REQUIRE(parsed.profile().sequence() == item->sequence);
     cursor = item->sequence;
     contents.push_back(parsed.profile().pprof_gzip());
   }
-  return contents;
 }
 
 std::string file_of(const Spool& spool, std::uint64_t sequence) {
@@ -131,6 +133,50 @@ TEST_CASE("damaged files are skipped and counted, foreign ones left alone") {
   CHECK(spool->counters().at("spool_corrupt") == 4);
   CHECK(spool->size() == 1);
   CHECK(*read_file(folder.path() + "/notes.txt", 100) == "mine");
+}
+
+TEST_CASE("what cannot be read for a moment is read later, and nothing is deleted") {
+  const TemporaryFolder folder;
+  auto spool = open(folder.path());
+  for (const char* text : {"a", "b"}) spool->append(message(text));
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{0, before.rlim_max};  // those that are open stay open
+  setrlimit(RLIMIT_NOFILE, &none);
+  const absl::Status first = spool->next_after(0).status();
+  setrlimit(RLIMIT_NOFILE, &before);
+  CHECK_FALSE(first.ok());
+  CHECK(contents(spool.get()) == std::vector<std::string>{"a", "b"});
+  CHECK_FALSE(spool->counters().contains("spool_corrupt"));
+}
+
+TEST_CASE("what can never be read holds nothing up and waits for the next start") {
+  const TemporaryFolder folder;
+  auto spool = open(folder.path());
+  for (const char* text : {"a", "b"}) spool->append(message(text));
+  const std::string file = file_of(*spool, 1);
+  std::filesystem::rename(file, file + ".away");
+  std::filesystem::create_symlink(file, file);  // ELOOP
+  for (int i = 1; i < Spool::kMostReads; ++i) CHECK_FALSE(spool->next_after(0).ok());
+  CHECK(contents(spool.get()) == std::vector<std::string>{"b"});
+  CHECK(spool->counters().at("spool_unreadable") == 1);
+  CHECK(spool->size() == 1);
+  spool.reset();
+  std::filesystem::rename(file + ".away", file);
+  CHECK(contents(open(folder.path()).get()) == std::vector<std::string>{"a", "b"});
+}
+
+TEST_CASE("files of another version are left alone") {
+  const TemporaryFolder folder;
+  auto spool = open(folder.path());
+  for (const char* text : {"a", "b"}) spool->append(message(text));
+  std::string newer = *read_file(file_of(*spool, 1), 1000);
+  newer[4] = 2;  // behind the magic
+  REQUIRE(write_file_atomically(file_of(*spool, 1), newer).ok());
+  CHECK(contents(spool.get()) == std::vector<std::string>{"b"});
+  CHECK(spool->counters().at("spool_other_version") == 1);
+  CHECK(spool->size() == 1);
+  CHECK(*read_file(file_of(*spool, 1), 1000) == newer);
 }
 
 TEST_CASE("a damaged identity is replaced, and numbers still rise") {

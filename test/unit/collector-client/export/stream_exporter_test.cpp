@@ -130,6 +130,22 @@ TEST_CASE("left over spools of killed agents are sent too") {
   CHECK(eventually([&] { return collector.profiles().size() == 1; }));
 }
 
+// Protobuf writes such a text and doesn't read it.
+TEST_CASE("a spooled message that cannot be read is dropped and counted, the others go on") {
+  const TemporaryFolder spool;
+  FakeCollector collector;
+  auto exporter = start(settings_for(collector.url(), spool.path()));
+  exporter->submit(profile(0));
+  FinishedProfile unreadable = profile(1);
+  unreadable.attributes["service.name"] = "caf\xe9";
+  exporter->submit(std::move(unreadable));
+  exporter->submit(profile(2));
+  REQUIRE(exporter->flush(soon()).ok());
+  CHECK(collector.stored_in_order() == std::vector<std::string>{"0", "2"});
+  CHECK(exporter->counters().at("spool_corrupt") == 1);
+  CHECK(exporter->counters().at("export_connect_failures") == 0);
+}
+
 TEST_CASE("rejected profiles are dropped and counted, the others go on") {
   const TemporaryFolder spool;
   FakeCollector collector;

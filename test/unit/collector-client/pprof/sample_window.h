@@ -12,11 +12,11 @@ namespace siprof::client {
 
 class FakeFrames : public FrameSource {
  public:
-  std::vector<SourceFrame> frames(const CodeAddress& address, pid_t pid) override {
+  std::vector<SourceFrame> frames(const CodeAddress& address, std::uint64_t process) override {
     ++asked;
     const auto found = known.find({address.module, address.address});
     if (found != known.end()) return found->second;
-    if (address.module == nullptr) return {{"jit_" + std::to_string(pid), "", "", 0, 0}};
+    if (address.module == nullptr) return {{"jit_" + std::to_string(process), "", "", 0, 0}};
     return {};
   }
   std::map<std::pair<const Module*, std::uint64_t>, std::vector<SourceFrame>> known;
@@ -40,6 +40,7 @@ inline WindowSample make_sample(Stack stack, Values values, pid_t pid = 7, pid_t
   WindowSample sample;
   sample.stack = std::make_shared<const Stack>(std::move(stack));
   sample.pid = pid;
+  sample.process = static_cast<std::uint64_t>(pid);
   sample.thread_id = tid;
   sample.thread_name = "worker";
   sample.values = values;

@@ -56,6 +56,10 @@ TEST_CASE("The worker names addresses with file and line") {
   CHECK(frames.back().line > 0);
   CHECK(frames.back().start_line > 0);
   CHECK(symbolizer.counters()["symbolizer_worker_starts"] == 1);
+  const std::uint64_t cpu_ns = symbolizer.worker_cpu_ns();
+  CHECK(cpu_ns > 0);
+  symbolizer.trim();                                  // ends the worker
+  CHECK(symbolizer.worker_cpu_ns() + 1000 > cpu_ns);  // told to the microsecond
   CHECK(symbolizer.counters()["symbolizer_worker_failures"] == 0);
 }
 
@@ -98,7 +102,7 @@ TEST_CASE("A debug file that dwz has taken apart names all that the whole one na
   for (std::uint64_t at = start; at < start + 640; ++at) {
     const auto& names = split.frames({&module, at});
     const auto& others = expected.frames({&whole, at});
-    if (others[0].name.starts_with("[")) continue;  // between functions
+    if (others.empty()) continue;  // between functions
     INFO(common << ", " << std::hex << at);
     REQUIRE(names.size() == others.size());
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -151,24 +155,17 @@ TEST_CASE("A debug link is followed beside the file and in .debug, if its checks
   }
 }
 
-TEST_CASE("Code without a symbol goes by its file's name and says that this is no name") {
+TEST_CASE("Code without a symbol has no name: a file's is none of a function") {
   Symbolizer symbolizer(options());
   const Module module = module_of(fixture("names_stripped.so"), "/app/libx.so.1");
   Module unreadable;
   unreadable.path = "/gone/liby.so";
-  Module vdso;
-  vdso.path = "[vdso]";
-  CHECK(symbolizer.frames({&module, 0x10}).at(0).name == "[libx.so.1]");
-  CHECK(symbolizer.frames({&unreadable, 0x10}).at(0).name == "[liby.so]");
-  CHECK(symbolizer.frames({&vdso, 0x10}).at(0).name == "[vdso]");
-  CHECK(symbolizer.frames({nullptr, 0x10}).at(0).name == "[unknown]");
-  for (const Module* nameless : std::vector<const Module*>{&module, &unreadable, &vdso, nullptr}) {
-    CHECK_FALSE(symbolizer.has_name({nameless, 0x10}));
+  for (const Module* nameless : std::vector<const Module*>{&module, &unreadable, nullptr}) {
+    CHECK(symbolizer.frames({nameless, 0x10}).empty());
   }
   const Module named = module_of(fixture("libnames_full.so"), "/app/libnames_full.so");
   const CodeAddress address{&named, address_in_c_name(named)};
-  symbolizer.frames(address);
-  CHECK(symbolizer.has_name(address));
+  CHECK_FALSE(symbolizer.frames(address).empty());
 }
 
 TEST_CASE("A worker that cannot run or dies costs names, nothing else, and is counted") {
@@ -177,7 +174,7 @@ TEST_CASE("A worker that cannot run or dies costs names, nothing else, and is co
     SymbolizerOptions broken = options();
     broken.worker_program = program;
     Symbolizer symbolizer(broken);
-    CHECK(symbolizer.frames({&module, address_in_c_name(module)}).at(0).name == "[libnames_full.so]");
+    CHECK(symbolizer.frames({&module, address_in_c_name(module)}).empty());
     CHECK(symbolizer.counters()["symbolizer_worker_failures"] == 2);
     CHECK(symbolizer.counters()["symbolizer_worker_timeouts"] == 0);
   }

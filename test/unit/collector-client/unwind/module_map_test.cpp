@@ -191,13 +191,35 @@ TEST_CASE("Images are closed only when no process uses them") {
     map.update(text);
     const std::size_t open = cache.open_images();
     CHECK(open > 1);
-    cache.trim();
+    cache.trim(cache.moment());
     CHECK(cache.open_images() == open);
   }
-  cache.trim();
+  cache.trim(cache.moment());
   CHECK(cache.open_images() == 0);
   ModuleMap again(cache, kOpener);
   again.update(text);
+  CHECK(cache.open_images() > 1);
+}
+
+TEST_CASE("Files that nobody uses any more are forgotten, those that came later aren't") {
+  ModuleCache cache(/*max_idle_images=*/0);
+  const std::string text = testing::own_maps();
+  { ModuleMap(cache, kOpener).update(text); }
+  const std::size_t known = cache.size();
+  CHECK(known > 1);
+  const std::uint64_t before = cache.moment();
+  { ModuleMap(cache, kOpener).update(text); }  // of a window that isn't finished
+  cache.trim(before);
+  CHECK(cache.idle_since(before).empty());
+  const std::uint64_t now = cache.moment();
+  cache.trim(now);
+  const auto idle = cache.idle_since(now);
+  CHECK(idle.size() == known);
+  cache.evict(idle);
+  CHECK(cache.size() == 0);
+  ModuleMap again(cache, kOpener);
+  again.update(text);
+  CHECK(cache.size() == known);
   CHECK(cache.open_images() > 1);
 }
 
