@@ -56,7 +56,7 @@ __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   if (!start_signal(on_tick)) return;
   arm_this_thread();
   pthread_atfork(attach_before_fork, nullptr, after_fork_in_child);
-  if (this_thread().tid == 1) attach_now();  // orphans come to pid 1, also those of a vfork
+  if (this_thread().tid == 1) attach_as_reaper();  // orphans come to pid 1, also those of a vfork
 }
 
 }  // namespace

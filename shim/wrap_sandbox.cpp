@@ -40,7 +40,7 @@ int siprof_prctl(int option, ...) {
   va_end(list);
   const auto call = [=] { return static_cast<long>(real::prctl(option, a, b, c, d)); };
   // Before orphans come here: the agent is none of them then, and needs nobody in between.
-  if (option == PR_SET_CHILD_SUBREAPER && a != 0) attach_now();
+  if (option == PR_SET_CHILD_SUBREAPER && a != 0) attach_as_reaper();
   return static_cast<int>(option == PR_SET_SECCOMP ? with_filter(call) : call());
 }
 
@@ -58,6 +58,6 @@ extern "C" __attribute__((visibility("hidden"))) long siprof_watched_syscall(lon
   const bool filters =
       (number == SYS_seccomp && (a == SECCOMP_SET_MODE_FILTER || a == SECCOMP_SET_MODE_STRICT)) ||
       (number == SYS_prctl && a == PR_SET_SECCOMP);
-  if (number == SYS_prctl && a == PR_SET_CHILD_SUBREAPER && b != 0) attach_now();
+  if (number == SYS_prctl && a == PR_SET_CHILD_SUBREAPER && b != 0) attach_as_reaper();
   return filters ? with_filter(call) : call();
 }

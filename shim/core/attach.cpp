@@ -35,6 +35,15 @@ constinit bool g_can_unshare = true;  // under the attach lock: no kernel before
 constinit std::uint64_t g_first_heartbeat = 0;
 constinit std::uint32_t g_unanswered = 0;
 
+// The attachment whose agent a reaper has waited for; relaxed, a hint.
+constinit std::atomic<std::uint64_t> g_awaited{0};
+
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  sys::call(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
 SIPROF_SIGNAL_SAFE bool failed(long result) {
   return result < 0 && result > -4096;
 }
@@ -203,6 +212,17 @@ bool is_profiled() {
 
 }  // namespace
 
+void attach_as_reaper() {
+  if (!attach_now()) return;
+  std::uint64_t session = 0;
+  const SharedHeader* header = attached_header(&session);
+  if (header == nullptr || g_awaited.exchange(session, std::memory_order_relaxed) == session) return;
+  constexpr timespec kPause{0, 1'000'000};
+  // Until its first heartbeat the header has one from the future, which is the grace it is given.
+  for (int i = 0; i < 200 && header->heartbeat_ns.load(std::memory_order_relaxed) > monotonic_ns(); ++i)
+    sys::call(SYS_nanosleep, &kPause, nullptr);
+}
+
 bool attach_now() {
   if (!is_profiled()) return false;
   // The child of a vfork has its parent's thread storage.
@@ -211,12 +231,8 @@ bool attach_now() {
   const sys::SignalSet all = ~sys::SignalSet{0};
   sys::SignalSet old = 0;
   sys::change_mask(SIG_BLOCK, &all, &old);
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
   std::uint64_t session = 0;
-  attach_if_due(
-      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec),
-      &session);
+  attach_if_due(monotonic_ns(), &session);
   sys::change_mask(SIG_SETMASK, &old, nullptr);
   return true;
 }
@@ -228,7 +244,7 @@ void attach_before_fork() {
   if (!is_init) sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
   if (!is_init && subreaper == 0) return;
   g_process.below_reaper = true;
-  attach_now();
+  attach_as_reaper();
 }
 
 SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {

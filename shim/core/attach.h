@@ -22,6 +22,11 @@ SIPROF_SIGNAL_SAFE SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64
 // Context: any thread.
 bool attach_now();
 
+// The same for a process that orphans come to, which then waits for its agent to listen, once and
+// 0.2 s at most: a child that attaches before that would start one of its own.
+// Context: any thread; the constructor.
+void attach_as_reaper();
+
 // A process that orphans come to (pid 1, a subreaper) attaches before it makes its first
 // child: started by a child, the agent would come to it as an orphan that it never made.
 // Context: any thread, before fork and spawn.

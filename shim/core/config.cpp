@@ -130,6 +130,15 @@ bool list_has(const char* list, const char* word) {
   return false;
 }
 
+// A list of words that are no kinds is a mistake: as if it weren't there, and the agent warns.
+bool asks_for_cpu(const char* kinds) {
+  if (kinds == nullptr || list_has(kinds, "cpu")) return true;
+  for (const char* kind : {"heap", "lock", "io", "errors", "wall", "metrics", "none"}) {
+    if (list_has(kinds, kind)) return false;
+  }
+  return true;
+}
+
 // In any case of letters.
 bool is_word(const char* text, const char* word) {
   while (*word != '\0' && (*text | 0x20) == (*word | 0x20)) ++text, ++word;
@@ -186,7 +195,7 @@ void read_config(int argc, char** argv, char** envp) {
 
   take_argv(argc, argv);
   g_config.hz = number_or(obeyed.hz, 1, 1000, 100);
-  g_config.kinds = obeyed.kinds == nullptr || list_has(obeyed.kinds, "cpu") ? kKindCpu : 0;
+  g_config.kinds = asks_for_cpu(obeyed.kinds) ? kKindCpu : 0;
   g_config.explicit_socket = obeyed.agent_socket != nullptr;
   timespec now{};
   // Not by the vDSO: its code and data pages would be two faults more.

@@ -150,4 +150,13 @@ Selection select(const std::string& service, std::int64_t from_s, std::int64_t t
   return selection;
 }
 
+std::int64_t cpu_total(const TestStore& store, const Selection& selection) {
+  const auto stacks = store.reader->stacks(selection, "cpu");
+  INFO(stacks.status().ToString());
+  REQUIRE(stacks.ok());
+  std::int64_t total = stacks->types.empty() ? 0 : stacks->without_stack[0];
+  for (const std::int64_t value : stacks->values) total += value;
+  return total;
+}
+
 }  // namespace siprof::collector::test

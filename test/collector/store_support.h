@@ -60,4 +60,7 @@ class TestStore {
 Selection select(const std::string& service = "shop", std::int64_t from_s = kNowS - 3600,
                  std::int64_t to_s = kNowS);
 
+// CPU time of a selection, samples without a stack included.
+std::int64_t cpu_total(const TestStore& store, const Selection& selection = select());
+
 }  // namespace siprof::collector::test

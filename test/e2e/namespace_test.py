@@ -112,7 +112,9 @@ class NamespaceTest(WorldTest):
         process = self.world.start([*self.unshare("--mount-proc", "--kill-child"), kEntrypoint, self.load, *arguments], settings)
         if stop:
             wait_for("the app's start", lambda: "pid" in first_of_each(facts), 10)
-            wait_for("a stored profile", lambda: self.collector.services() == ["boxed"], 20)
+            # The first one may hold counters alone: pid 1 attaches before it has used any CPU time.
+            wait_for("a stored profile with samples", lambda: self.collector.services() == ["boxed"] and
+                     self.collector.profile("boxed").total("cpu") > 0, 20)
             self.signal_inside(process.pid, signal.SIGTERM)
         out, err = process.communicate(timeout=40)
         self.assertEqual((out, err), ("served\n", ""))

@@ -63,7 +63,8 @@ TEST_CASE("kinds are words of a list, not parts of words") {
   const auto [list, on] = GENERATE(table<std::string, bool>({{"cpu", true},
                                                              {"heap,cpu", true},
                                                              {",,cpu,", true},
-                                                             {"cpux", false},
+                                                             {"cpux", true},  // no kind at all: the default
+                                                             {"CPU", true},
                                                              {"xcpu,heap", false},
                                                              {"heap, cpu", true},
                                                              {" cpu ", true},
