@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/profil.h>
 #include <sys/signalfd.h>
 #include <sys/time.h>
 #include <threads.h>

@@ -66,3 +66,21 @@ int siprof_timer_create(clockid_t clock, struct sigevent* event, timer_t* timer)
   if (names_signal && event->sigev_signo == current_signal()) leave_signal(event->sigev_signo);
   return real::timer_create(clock, event, timer);
 }
+
+// libc's own profiler (gcc -pg) takes SIGPROF inside of libc, where no wrapper sees it.
+int siprof_profil(unsigned short* buffer, size_t bytes, size_t offset, unsigned scale) {
+  if (buffer != nullptr) leave_signal(SIGPROF);
+  return real::profil(buffer, bytes, offset, scale);
+}
+int siprof_sprofil(struct prof* profiles, int count, struct timeval* interval, unsigned flags) {
+  if (count != 0) leave_signal(SIGPROF);
+  return real::sprofil(profiles, count, interval, flags);
+}
+void siprof_monstartup(unsigned long low, unsigned long high) {
+  leave_signal(SIGPROF);
+  real::monstartup(low, high);
+}
+void siprof___monstartup(unsigned long low, unsigned long high) {
+  leave_signal(SIGPROF);
+  real::__monstartup(low, high);
+}

@@ -132,7 +132,8 @@ int wait_for(pid_t child) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-void print_summary(const Recording& recording) {
+void print_summary(const Recording& recording, int status) {
+  bool any = false;
   for (const std::string& kind : recording.options.kinds) {
     if (kind == "metrics") continue;
     const std::string path = recording.folder + "/" + kind + ".pb.gz";
@@ -140,11 +141,19 @@ void print_summary(const Recording& recording) {
     if (!bytes.ok()) continue;
     const absl::StatusOr<perftools::profiles::Profile> profile = unpack_profile(*bytes);
     if (!profile.ok() || profile->sample_size() == 0) continue;
+    any = true;
     const Summary summary = summarize(*profile);
     std::fprintf(stderr, "siprof record: %s, %s of %s in %s\n%s", path.c_str(),
                  format_value(summary.total, summary.unit).c_str(), summary.type.c_str(),
                  recording.command[0].c_str(), summary_table(summary, 10).c_str());
   }
+  constexpr int kCannotExecute = 126;  // and 127: the launch has said why
+  if (any || status == kCannotExecute || status == kCannotExecute + 1) return;
+  std::fprintf(
+      stderr,
+      "siprof record: no samples: %s used less CPU time than one stands for (10 ms at 100 Hz), or can't be "
+      "profiled; 'siprof doctor -- CMD' tells\n",
+      recording.command[0].c_str());
 }
 
 int record(const Recording& recording, const RunFolder& run) {
@@ -177,7 +186,7 @@ int record(const Recording& recording, const RunFolder& run) {
   }
   const absl::Status flushed = (*exporter)->flush(absl::Now() + kFlushWait);
   if (!flushed.ok()) std::fprintf(stderr, "siprof record: %s\n", std::string(flushed.message()).c_str());
-  print_summary(recording);
+  print_summary(recording, status);
   return !flushed.ok() && status == 0 ? 1 : status;
 }
 

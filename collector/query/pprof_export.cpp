@@ -2,6 +2,7 @@
 #include "collector/query/pprof_export.h"
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -23,6 +24,7 @@ class Exporter {
  private:
   std::int64_t text(const std::string& text);
   void set_type(const ValueType& from, perftools::profiles::ValueType* to);
+  void order_mappings();
   void add_mappings();
   void add_samples();
   void add_sample(std::int32_t node, const std::int64_t* values);
@@ -32,6 +34,8 @@ class Exporter {
 
   const MergedStacks& stacks_;
   Profile profile_;
+  std::vector<std::size_t> order_;          // of the mappings: which comes first, second…
+  std::vector<std::uint64_t> mapping_ids_;  // by index + 1
   absl::flat_hash_map<std::string, std::int64_t> texts_;
   // Frames of a location, innermost inlined one first.
   absl::flat_hash_map<std::vector<std::uint32_t>, std::uint64_t> locations_;
@@ -64,8 +68,26 @@ Profile Exporter::make(const std::string& default_type) {
   return std::move(profile_);
 }
 
+// Tools take the first one for the program itself: an executable has no ".so" in its name.
+void Exporter::order_mappings() {
+  const auto is_program = [](const StackMapping& mapping) {
+    const std::string name = mapping.file.substr(mapping.file.rfind('/') + 1);
+    return !name.empty() && name[0] != '[' && name.find(".so") == std::string::npos;
+  };
+  const auto program = std::find_if(stacks_.mappings.begin(), stacks_.mappings.end(), is_program);
+  order_.resize(stacks_.mappings.size());
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  const auto first =
+      order_.begin() + (program == stacks_.mappings.end() ? 0 : program - stacks_.mappings.begin());
+  if (first != order_.end()) std::rotate(order_.begin(), first, first + 1);
+  mapping_ids_.resize(order_.size() + 1);  // 0: none, also there
+  for (std::size_t i = 0; i < order_.size(); ++i) mapping_ids_[order_[i] + 1] = i + 1;
+}
+
 void Exporter::add_mappings() {
-  for (const StackMapping& from : stacks_.mappings) {
+  order_mappings();
+  for (const std::size_t index : order_) {
+    const StackMapping& from = stacks_.mappings[index];
     auto* to = profile_.add_mapping();
     to->set_id(static_cast<std::uint64_t>(profile_.mapping_size()));
     to->set_memory_start(from.start);
@@ -76,7 +98,7 @@ void Exporter::add_mappings() {
   }
   for (const StackFrame& frame : stacks_.frames) {
     if (frame.mapping == 0 || !frame.symbolized) continue;
-    auto* to = profile_.mutable_mapping(static_cast<int>(frame.mapping) - 1);
+    auto* to = profile_.mutable_mapping(static_cast<int>(mapping_ids_[frame.mapping]) - 1);
     to->set_has_functions(true);
     if (frame.file != 0) to->set_has_filenames(true);
     if (frame.line != 0) to->set_has_line_numbers(true);
@@ -116,7 +138,7 @@ std::uint64_t Exporter::location(const std::vector<std::uint32_t>& frames) {
   if (!fresh) return slot->second;
   Location* location = profile_.add_location();
   location->set_id(static_cast<std::uint64_t>(profile_.location_size()));
-  location->set_mapping_id(stacks_.frames[frames.back()].mapping);
+  location->set_mapping_id(mapping_ids_[stacks_.frames[frames.back()].mapping]);
   location->set_address(stacks_.frames[frames.back()].address);
   add_lines(frames, location);
   return location->id();

@@ -113,7 +113,8 @@ SIPROF_SIGNAL_SAFE bool exec_in_child(ExecRequest* request) {
   // On the caller's stack, below everything it uses: the caller waits (VFORK).
   alignas(16) char stack[kExecStackBytes];
   request->executed = true;
-  const long child = siprof_clone(CLONE_VM | CLONE_VFORK, stack + sizeof(stack), exec_agent, request);
+  const long child =
+      siprof_clone(CLONE_VM | CLONE_VFORK | CLONE_UNTRACED, stack + sizeof(stack), exec_agent, request);
   return child > 0 && request->executed;
 }
 
@@ -197,7 +198,7 @@ bool start_agent(AttachRequest* request, const MapsText& maps, int socket_fd,
   if (!request->stays_reaper) return exec_in_child(&exec);
   // CLONE_PARENT: a child of the app itself, with our exit signal, 0.
   alignas(16) char stack[kExecStackBytes * 2];
-  const long middle = siprof_clone(CLONE_PARENT, stack + sizeof(stack), run_middle, &exec);
+  const long middle = siprof_clone(CLONE_PARENT | CLONE_UNTRACED, stack + sizeof(stack), run_middle, &exec);
   if (middle <= 0) return false;
   request->middle_pid = static_cast<std::int32_t>(middle);
   return true;

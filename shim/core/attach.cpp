@@ -90,8 +90,8 @@ SIPROF_SIGNAL_SAFE bool run_child(AttachRequest* request, char* stack) {
   // and only __WCLONE waits see it. VFORK: it is gone, or has failed, when clone returns.
   for (request->shares_descriptors = g_can_unshare;; request->shares_descriptors = false) {
     const unsigned long files = request->shares_descriptors ? CLONE_FILES : 0;
-    const long child =
-        siprof_clone(CLONE_VM | CLONE_VFORK | files, stack + kAttachStackBytes, run_attach_child, request);
+    const long child = siprof_clone(CLONE_VM | CLONE_VFORK | CLONE_UNTRACED | files,
+                                    stack + kAttachStackBytes, run_attach_child, request);
     if (failed(child)) return false;
     int status = 0;
     sys::call(SYS_wait4, child, &status, __WCLONE, nullptr);

@@ -44,6 +44,7 @@ struct Obeyed {
   char* hz = nullptr;
   char* kinds = nullptr;
   char* agent_socket = nullptr;
+  bool under_valgrind = false;
 };
 
 template <std::size_t N>
@@ -82,12 +83,22 @@ void copy_entry(const char* entry) {
   g_config.environment_bytes += bytes;
 }
 
+// valgrind knows only the shapes of clone(2) that libc uses, and ends the program at any other.
+bool is_of_valgrind(const char* entry) {
+  if (!starts_with(entry, "LD_PRELOAD=")) return false;
+  for (const char* at = entry; *at != '\0'; ++at) {
+    if (starts_with(at, "/vgpreload_")) return true;
+  }
+  return false;
+}
+
 Obeyed take_environment(char** envp) {
   constexpr std::uint64_t kFirstLetters = first_letters();
   Obeyed obeyed;
   // A sum, so that the order of the variables doesn't matter.
   std::uint64_t hash = 0;
   for (char** entry = envp; *entry != nullptr; ++entry) {
+    if (**entry == 'L' && is_of_valgrind(*entry)) obeyed.under_valgrind = true;
     if ((kFirstLetters >> (**entry & 63) & 1) == 0 || !starts_with_any(*entry, kTaken)) continue;
     note_obeyed(*entry, obeyed);
     if (starts_with_any(*entry, kAgentOptions)) hash += fnv1a(0xcbf29ce484222325, *entry);
@@ -189,7 +200,9 @@ void read_config(int argc, char** argv, char** envp) {
   g_config.follow_children = true;
   g_config.user_id = static_cast<std::uint32_t>(getauxval(AT_EUID));
   const Obeyed obeyed = take_environment(envp);
-  if (is_on(obeyed.disabled) || is_otel_true(obeyed.sdk_disabled) || follow_stops_here(obeyed.follow)) return;
+  if (obeyed.under_valgrind || is_on(obeyed.disabled) || is_otel_true(obeyed.sdk_disabled) ||
+      follow_stops_here(obeyed.follow))
+    return;
   // A set-user-id program's environment is not ours to trust.
   if (getauxval(AT_SECURE) != 0) return;
 

@@ -205,6 +205,26 @@ for mode, hazards in {"vfork_actions": [73, 36], "vfork_masks": [73, 38], "small
         session, session.victim("signal_contract", mode), sampled=False))
 
 
+@case("libcs_own_profiler_counts_its_own_ticks", hazards=[36])
+def profil_user(session):
+    same(session, session.victim("profil_user"), hz=1000)
+
+
+@case("under_valgrind_it_stays_away", hazards=[17])
+def valgrind(session):
+    program = need_program("valgrind", "valgrind")
+    same(session, [program, "-q", *session.victim("burn", 50)], sampled=False)
+
+
+@case("a_debugger_that_follows_forks_stays_with_the_app", hazards=[17])
+def debugger(session):
+    program = need_program("gdb", "gdb")
+    follow = [program, "-nx", "-q", "-batch", "-ex", "set follow-fork-mode child", "-ex", "run", "--args", *session.victim("burn", 300)]
+    result = session.preloaded(["env", *follow])
+    check(b"done" in result.stdout, f"the program did not get to its end: {result.stdout[-500:]!r}")
+    check(b"siprof" not in result.stdout, f"the debugger saw us: {result.stdout[-500:]!r}")
+
+
 @case("signal_contract_busy_neighbour", hazards=[36])
 def busy_neighbour(session):
     """The moment is short: 9 of 300 runs died of it."""
