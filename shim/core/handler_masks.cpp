@@ -27,7 +27,7 @@ std::uint8_t marks_of(sys::SignalSet mask) {
   return marks;
 }
 
-sys::SignalSet wanted(std::uint8_t marks) {
+SIPROF_SIGNAL_SAFE sys::SignalSet wanted(std::uint8_t marks) {
   sys::SignalSet mask = 0;
   for (std::size_t i = 0; i < kCandidateCount; ++i) {
     if ((marks & (1u << i)) != 0) mask |= sys::signal_bit(kCandidates[i]);
@@ -35,7 +35,7 @@ sys::SignalSet wanted(std::uint8_t marks) {
   return mask;
 }
 
-sys::SignalSet kernel_mask(sys::SignalSet app_mask, bool on_alternate_stack) {
+SIPROF_SIGNAL_SAFE sys::SignalSet kernel_mask(sys::SignalSet app_mask, bool on_alternate_stack) {
   if (current_signal() == 0) return app_mask;
   const sys::SignalSet ours = sys::signal_bit(current_signal());
   return on_alternate_stack ? app_mask | ours : app_mask & ~ours;

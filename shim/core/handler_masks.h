@@ -18,7 +18,7 @@ sys::SignalSet handler_mask_for(int signal, sys::SignalSet app_mask, bool on_alt
 sys::SignalSet app_handler_mask(int signal, sys::SignalSet kernel_mask);
 
 // Makes the kernel's masks fit the signal that ticks arrive by now. Under the lock of signal.cpp.
-void refresh_handler_masks();
+SIPROF_SIGNAL_SAFE void refresh_handler_masks();
 
 // True where a handler on an alternate stack was ever installed: a longjmp out of one must
 // open our signal again.

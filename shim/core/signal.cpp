@@ -22,14 +22,15 @@ SIPROF_EARLY constinit KernelAction g_app_actions[kCandidateCount]{};
 SIPROF_EARLY constinit std::atomic<int> g_current{0};           // release after its action is installed
 SIPROF_EARLY constinit std::atomic<sys::SignalSet> g_taken{0};  // release; bits only get added
 SIPROF_EARLY constinit std::atomic<bool> g_avoids_alternate_stack{false};  // relaxed: read under the lock
-SIPROF_EARLY constinit std::atomic<std::uint32_t> g_lock{0};  // serializes changes; never taken in a handler
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_lock{
+    0};  // serializes changes; its holder has all signals blocked
 SIPROF_EARLY constinit TickHandler g_handler = nullptr;
 
 // The thread that holds it has every signal blocked, so no handler of the app can
 // come to want it meanwhile.
 class ChangeLock {
  public:
-  ChangeLock() {
+  SIPROF_SIGNAL_SAFE ChangeLock() {
     const sys::SignalSet all = ~sys::SignalSet{0};
     sys::change_mask(SIG_BLOCK, &all, &old_);
     std::uint32_t free = 0;
@@ -38,7 +39,7 @@ class ChangeLock {
       sys::call(SYS_sched_yield);
     }
   }
-  ~ChangeLock() {
+  SIPROF_SIGNAL_SAFE ~ChangeLock() {
     g_lock.store(0, std::memory_order_release);  // pairs with the acquire above
     sys::change_mask(SIG_SETMASK, &old_, nullptr);
   }
@@ -48,14 +49,14 @@ class ChangeLock {
   sys::SignalSet old_ = 0;
 };
 
-unsigned long tick_flags() {
+SIPROF_SIGNAL_SAFE unsigned long tick_flags() {
   const unsigned long flags = SA_SIGINFO | SA_RESTART | kRestorerFlag;
   return g_avoids_alternate_stack.load(std::memory_order_relaxed) ? flags : flags | SA_ONSTACK;
 }
 
 // One call where the signal is free, which it nearly always is. At start: nothing of the
 // app runs yet. Later a handler of the app's must stay in its place at every moment.
-bool try_take(int signal, bool at_start) {
+SIPROF_SIGNAL_SAFE bool try_take(int signal, bool at_start) {
   KernelAction before{};
   if (!at_start && (kernel_sigaction(signal, nullptr, &before) != 0 || before.handler != SIG_DFL))
     return false;
@@ -70,7 +71,7 @@ bool try_take(int signal, bool at_start) {
   return true;
 }
 
-bool take_next_free(bool at_start) {
+SIPROF_SIGNAL_SAFE bool take_next_free(bool at_start) {
   for (int signal : kCandidates) {
     if ((g_taken.load(std::memory_order_acquire) & sys::signal_bit(signal)) != 0) continue;
     if (!try_take(signal, at_start)) continue;
@@ -232,6 +233,24 @@ bool leave_signal(int signal) {
   return true;
 }
 
+// leave_signal() for a handler, where the thread's mask is the one that it returns to.
+SIPROF_SIGNAL_SAFE void leave_in_handler(int signal, ThreadState& thread, sys::SignalSet& mask) {
+  {
+    ChangeLock lock;
+    if (current_signal() != signal || !take_next_free(/*at_start=*/false)) return;
+    move_timers(current_signal());
+    install_front(signal, app_action(signal));
+    refresh_handler_masks();
+  }
+  count(Counter::signal_moves);
+  const sys::SignalSet ours = sys::signal_bit(current_signal());
+  const sys::SignalSet view = mask & ours;
+  mask &= ~ours;
+  thread.blocked_view = 0;
+  thread.known_mask_count = 0;
+  remember_view(thread, mask, view);
+}
+
 void forward(int signal, siginfo_t* info, void* context, ThreadState* thread) {
   const sys::SignalSet bit = sys::signal_bit(signal);
   auto* machine = static_cast<ucontext_t*>(context);
@@ -243,6 +262,8 @@ void forward(int signal, siginfo_t* info, void* context, ThreadState* thread) {
   if (thread != nullptr && ((left | view_with(*thread, mask)) & bit) != 0) {
     mask |= bit;
     if (!may_call()) return;
+    // Who is sent it while it is blocked may wait for it, and waits for ours are left out.
+    if (signal == current_signal()) leave_in_handler(signal, *thread, mask);
     const long pid = sys::call(SYS_getpid);
     if (info->si_code == SI_TKILL) {
       sys::call(SYS_rt_tgsigqueueinfo, pid, sys::thread_id(), signal, info);

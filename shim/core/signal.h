@@ -72,7 +72,7 @@ struct KernelAction {
 };
 
 // Whether a signal is or was ours. Context: any thread.
-bool is_taken(int signal);
+SIPROF_SIGNAL_SAFE bool is_taken(int signal);
 // Whether it is one of the four, so that candidate_sigaction answers for it.
 bool is_candidate(int signal);
 
@@ -85,14 +85,14 @@ long candidate_sigaction(int signal, const KernelAction* set, KernelAction* old)
 void leave_alternate_stack();
 
 SIPROF_SIGNAL_SAFE long kernel_sigaction(int signal, const KernelAction* set, KernelAction* old);
-bool is_function(const void* handler);
+SIPROF_SIGNAL_SAFE bool is_function(const void* handler);
 
 // What the app set for one of the four. Context: signal handler, any thread.
 SIPROF_SIGNAL_SAFE KernelAction& app_action(int signal);
 // Installs our handler in front of `app`. Under the lock or where nobody else can be.
-long install_front(int signal, const KernelAction& app, KernelAction* before = nullptr);
+SIPROF_SIGNAL_SAFE long install_front(int signal, const KernelAction& app, KernelAction* before = nullptr);
 // What the kernel has for a signal with our handler in front.
-void* front_handler();
+SIPROF_SIGNAL_SAFE void* front_handler();
 
 inline constexpr unsigned long kRestorerFlag = 0x04000000;  // SA_RESTORER: x86-64 has no other way back
 extern "C" void siprof_restore_rt();                        // restore.S

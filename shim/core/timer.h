@@ -59,8 +59,8 @@ SIPROF_SIGNAL_SAFE void arm_unknown(const std::int32_t* tids, std::uint32_t tid_
 // Sets the running thread's timer to `hz`. Context: signal handler.
 SIPROF_SIGNAL_SAFE void retime_slot(std::uint32_t slot_plus_one, std::uint32_t hz);
 
-// Recreates every timer with another signal. Context: any thread, not a handler.
-void move_timers(int signal);
+// Recreates every timer with another signal. Context: any thread; handler.
+SIPROF_SIGNAL_SAFE void move_timers(int signal);
 
 // After fork: timers are not inherited. Context: fork child, before anything else.
 void forget_timers();

@@ -123,6 +123,35 @@ void stack_of_handler() {
   printf("%d times on the alternate stack\n", static_cast<int>(g_on_stack));
 }
 
+// The daemon with a thread that waits for everything.
+void wait_for_all() {
+  victim::burn_ms(50);
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  kill(getpid(), SIGPROF);
+  usleep(1000);
+  alarm(3);
+  int got = 0;
+  sigwait(&all, &got);
+  printf("got %s\n", got == SIGPROF ? "SIGPROF" : strsignal(got));
+  victim::burn_ms(50);
+}
+
+// Blocks everything and is sent the signal, which stays pending for ever: sampling goes on.
+void stray() {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  victim::burn_ms(200);
+  kill(getpid(), SIGPROF);
+  victim::burn_ms(800);
+  sigset_t pending;
+  sigpending(&pending);
+  printf("SIGPROF is %s\n", sigismember(&pending, SIGPROF) ? "pending" : "gone");
+  victim::note_fact("cpu_ns", victim::process_cpu_ns());
+}
+
 void* raise_all_the_time(void*) {
   while (!g_stop) raise(SIGVTALRM);
   return nullptr;
@@ -147,10 +176,15 @@ int main(int argc, char** argv) {
   const struct {
     const char* name;
     void (*run)();
-  } modes[] = {{"vfork_actions", vfork_actions},  {"vfork_masks", vfork_masks},
-               {"small_stacks", small_stacks},    {"unblock_pending", unblock_pending},
-               {"full_masks", full_masks},        {"stack_of_handler", stack_of_handler},
-               {"busy_neighbour", busy_neighbour}};
+  } modes[] = {{"vfork_actions", vfork_actions},
+               {"vfork_masks", vfork_masks},
+               {"small_stacks", small_stacks},
+               {"unblock_pending", unblock_pending},
+               {"full_masks", full_masks},
+               {"stack_of_handler", stack_of_handler},
+               {"busy_neighbour", busy_neighbour},
+               {"wait_for_all", wait_for_all},
+               {"stray", stray}};
   for (const auto& mode : modes) {
     if (argc > 1 && strcmp(argv[1], mode.name) == 0) return mode.run(), 0;
   }
