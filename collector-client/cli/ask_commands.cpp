@@ -43,7 +43,10 @@ absl::Status get(const RemoteOptions& options) {
       ask(options, absl::StrCat("/api/v1/profile", query_string(options.range_parameters())));
   if (!profile.ok()) return profile.status();
   if (auto unpacked = unpack_profile(*profile); !unpacked.ok()) return unpacked.status();
-  return write_file_atomically(options.file, *profile);
+  if (options.file != "-") return write_file_atomically(options.file, *profile);
+  if (std::fwrite(profile->data(), 1, profile->size(), stdout) != profile->size() || std::fflush(stdout) != 0)
+    return absl::DataLossError("cannot write to standard output");
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ constexpr Command kCommands[] = {
     {"services", "[--server URL] [--json]", "services that a collector knows", run_services},
     {"top", "[--server URL] --service S [--kind K] [--from T --to T] [--label k=v]... [--limit N] [--json]",
      "hottest functions, from a collector", run_top},
-    {"get", "[--server URL] --service S [--kind K] [--from T --to T] [--label k=v]... -o FILE",
+    {"get", "[--server URL] --service S [--kind K] [--from T --to T] [--label k=v]... -o FILE|-",
      "one merged pprof file, from a collector", run_get},
     {"doctor", "[--] CMD", "say why CMD would not be profiled", run_doctor},
 };

@@ -103,7 +103,10 @@ void Spool::load_files() {
     if (std::string_view(name).ends_with(".tmp")) ::unlink(path.c_str());
     const std::uint64_t sequence = sequence_of_file(name);
     struct stat info {};
-    if (sequence == 0 || ::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    // No agent gets that far: such a name is not ours, and numbers after it would begin anew.
+    constexpr std::uint64_t kLargest = std::uint64_t{1} << 62;
+    if (sequence == 0 || sequence > kLargest || ::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+      continue;
     entries_.emplace(sequence, Entry{static_cast<std::uint64_t>(info.st_size), std::nullopt});
     bytes_ += static_cast<std::uint64_t>(info.st_size);
   }

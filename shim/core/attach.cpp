@@ -23,8 +23,9 @@
 namespace siprof::shim {
 namespace {
 
-constexpr std::uint32_t kFailuresUntilOff = 5;
-constexpr std::uint64_t kFirstRetryNs = 250'000'000;
+constexpr std::uint32_t kFailuresUntilOff = 9;
+constexpr std::uint64_t kFirstRetryNs = 20'000'000;  // an agent that is just starting listens soon
+constexpr std::uint32_t kDoublings = 8;
 constexpr std::uint64_t kLongestRetryNs = 4'000'000'000;  // back within 5 s after an agent is
 
 constinit std::atomic<std::uint64_t> g_attachments{0};
@@ -184,7 +185,7 @@ SIPROF_SIGNAL_SAFE void note_failure(AttachStep step, std::uint64_t now_ns) {
   // An agent that is away may come back; a kernel that refuses memory won't.
   if (step == AttachStep::kMemory && failures >= kFailuresUntilOff)
     g_process.off.store(1, std::memory_order_relaxed);
-  std::uint64_t wait_ns = kFirstRetryNs << (failures < 5 ? failures - 1 : 4);
+  std::uint64_t wait_ns = kFirstRetryNs << (failures <= kDoublings ? failures - 1 : kDoublings);
   if (wait_ns > kLongestRetryNs) wait_ns = kLongestRetryNs;
   g_process.next_attach_ns.store(now_ns + wait_ns, std::memory_order_relaxed);
 }

@@ -179,6 +179,19 @@ TEST_CASE("files of another version are left alone") {
   CHECK(*read_file(file_of(*spool, 1), 1000) == newer);
 }
 
+TEST_CASE("a file with a number that no agent gives is left alone, and numbers go on") {
+  const TemporaryFolder folder;
+  open(folder.path())->append(message("a"));
+  const std::string strange = folder.path() + "/18446744073709551614.msg";
+  REQUIRE(write_file_atomically(strange, "x").ok());
+  auto spool = open(folder.path());
+  const std::uint64_t number = spool->append(message("b"));
+  CHECK(number > 1);
+  CHECK(number < 1'000'000);
+  CHECK(contents(spool.get()) == std::vector<std::string>{"a", "b"});
+  CHECK(read_file(strange, 10).ok());
+}
+
 TEST_CASE("a damaged identity is replaced, and numbers still rise") {
   const TemporaryFolder folder;
   std::string id;
