@@ -22,7 +22,8 @@ void add_options(CLI::App& app, Options& options, Texts& texts) {
   app.add_option("--grpc", texts.grpc, "address for agents (127.0.0.1:9460); port 0: one that is free");
   app.add_option("--http", texts.http, "address of dashboard and API (127.0.0.1:9461)");
   app.add_option("--store", options.store_dir, "folder of the embedded store ($XDG_STATE_HOME/siprof/store)");
-  app.add_option("--retention", texts.retention, "how long each tier is kept (10s=48h,1m=14d,10m=90d,1h=2y)");
+  app.add_option("--retention", texts.retention,
+                 "how long each tier is kept (10s=48h,1m=14d,10m=90d,1h=2y); only 10s is filled yet");
   app.add_option("--store-bytes", texts.store_bytes,
                  "largest size of the store; its oldest days go first (no limit)");
   app.add_option("--config", options.config_file,

@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "absl/strings/match.h"
@@ -107,6 +109,27 @@ bool is_switched_off(const std::string& name, const std::string& value) {
   return parse_switch(value).value_or(false);
 }
 
+// The loader skips a library that isn't there, with a line that scripts throw away.
+void check_preloaded_path(const std::string& preload, Diagnosis* diagnosis) {
+  for (std::string_view colon : split(preload, ':')) {
+    for (std::string_view path : split(colon, ' ')) {
+      if (!path.ends_with("libsiprof.so") || path.find('/') == std::string_view::npos) continue;
+      if (::access(std::string(path).c_str(), R_OK) == 0) continue;
+      diagnosis->obstacles.push_back(absl::StrCat("LD_PRELOAD names ", to_absl(path), ": ", strerror(errno),
+                                                  "; the loader goes on without it"));
+    }
+  }
+}
+
+void check_kinds(const Environment& environment, Diagnosis* diagnosis) {
+  const std::string kinds = value_of(environment, "SIPROF_KINDS");
+  if (kinds.empty() || kinds == "none") return;
+  const std::vector<std::string_view> list = split(kinds, ',');
+  if (std::ranges::find(list, "cpu") != list.end()) return;
+  diagnosis->notes.push_back(
+      absl::StrCat("SIPROF_KINDS=", kinds, " is without cpu, the only kind that this version measures"));
+}
+
 void check_environment(const DoctorFacts& facts, Diagnosis* diagnosis) {
   for (const char* name : {"SIPROF_DISABLED", "OTEL_SDK_DISABLED"}) {
     const std::string value = value_of(facts.environment, name);
@@ -122,6 +145,8 @@ void check_environment(const DoctorFacts& facts, Diagnosis* diagnosis) {
     diagnosis->notes.push_back(absl::StrCat(
         "LD_PRELOAD names ", preload, " and not libsiprof.so: start it with `siprof run`, which adds it"));
   }
+  check_preloaded_path(preload, diagnosis);
+  check_kinds(facts.environment, diagnosis);
 }
 
 void check_program(const std::string& command, const DoctorFacts& facts, Diagnosis* diagnosis) {

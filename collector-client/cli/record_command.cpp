@@ -210,6 +210,7 @@ int run_record(int argc, char** argv) {
 
   const absl::Status log = open_log(line->options.log, "");
   if (!log.ok()) return fail(std::string(log.message()));
+  for (const std::string& warning : line->options.warnings) spdlog::warn("{}", warning);
   install_bus_guard();
   Recording recording{line->options, line->command, {}, line->options.output};
   Options handed_on = line->options;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -62,6 +63,18 @@ TEST_CASE("keys that agents don't use yet are a warning when the file is read") 
   std::filesystem::remove(path);
   CHECK(log.str().find(path.string() + ": budget: without effect") != std::string::npos);
   CHECK(std::ranges::count(log.str(), '\n') == 1);
+}
+
+TEST_CASE("the example of docs/configuration.md is a configuration") {
+  const char* source = std::getenv("SIPROF_SOURCE");  // set by meson
+  REQUIRE(source != nullptr);
+  std::ifstream file(source + std::string("/docs/configuration.md"));
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t begin = page.find("```json\n");
+  REQUIRE(begin != std::string::npos);
+  const std::string example = page.substr(begin + 8, page.find("```\n", begin + 8) - begin - 8);
+  CHECK(complaint(example).empty());
+  CHECK(parse_configuration(example)->shared.services_size() == 3);
 }
 
 TEST_CASE("an empty configuration leaves everything to the agents") {

@@ -7,7 +7,7 @@ import { Feed } from '../../collector/web/src/feed.ts';
 import { makePattern, noPattern } from '../../collector/web/src/flame/search.ts';
 import { completed, resolveSelection } from '../../collector/web/src/selection.ts';
 import { defaults } from '../../collector/web/src/state.ts';
-import { chartColumns } from '../../collector/web/src/timeline_data.ts';
+import { chartColumns, lonePoints } from '../../collector/web/src/timeline_data.ts';
 import { isNew, topRows, trendOf } from '../../collector/web/src/top_rows.ts';
 import { axisFor } from '../../collector/web/src/units.ts';
 
@@ -67,6 +67,12 @@ test('a step that is not over yet is left out, a gap stays a gap', () => {
 test('a first step that the range cuts is scaled to what it covers', () => {
   const [, cores] = chartColumns(series(1000, 1140, [20e9, 60e9, 60e9]), axisFor('cpu', 'nanoseconds'));
   assert.deepEqual(cores, [1, 1, 1]);
+});
+
+test('a value is a dot when there is none beside it', () => {
+  assert.deepEqual(lonePoints([1]), [0]);
+  assert.deepEqual(lonePoints([0, null, 2, 3, null, 4, undefined]), [0, 5]);
+  assert.deepEqual(lonePoints([]), []);
 });
 
 const service = (name: string, last: number, kinds: string[]): Service => ({

@@ -5,7 +5,7 @@ import type { Series } from './api.ts';
 import { fill, h } from './dom.ts';
 import { currentTheme } from './theme.ts';
 import { formatMoment, formatTicks } from './time.ts';
-import { chartColumns } from './timeline_data.ts';
+import { chartColumns, lonePoints } from './timeline_data.ts';
 import { axisFor, type Axis } from './units.ts';
 import { typeName } from './selection.ts';
 
@@ -132,7 +132,8 @@ export class Timeline {
       legend: { show: false },
       padding: [8, 12, 0, 0],
       scales: {
-        x: { time: true, range: () => [series.from, series.to] },
+        // The first step may begin before the range.
+        x: { time: true, range: () => [Math.min(series.from, series.times[0] ?? series.from), series.to] },
         y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] },
       },
       axes: [
@@ -151,7 +152,12 @@ export class Timeline {
           label,
           stroke: this.color(at),
           width: 1.5,
-          points: { size: 4, fill: this.color(at) },
+          // A line needs two points: one that stands alone is a dot, however dense the rest is.
+          points: {
+            size: 4,
+            fill: this.color(at),
+            filter: (chart: uPlot, index: number, shown: boolean) => (shown ? null : lonePoints(chart.data[index])),
+          },
           show: !this.hidden.has(label),
           spanGaps: false,
           ...(series.series.length === 1 ? { fill: `${this.color(at)}22` } : {}),

@@ -29,3 +29,12 @@ export function chartColumns(series: Series, axis: Axis): [number[], ...(number 
   );
   return [times, ...columns];
 }
+
+// Where values have none beside them.
+export function lonePoints(values: ArrayLike<number | null | undefined>): number[] {
+  const lone = [];
+  for (let at = 0; at < values.length; ++at) {
+    if (values[at] != null && values[at - 1] == null && values[at + 1] == null) lone.push(at);
+  }
+  return lone;
+}

@@ -119,6 +119,11 @@ TEST_CASE("missing, not executable, privileged and switched-off commands say so"
     CHECK(examine("env", usual({{"SIPROF_DISABLED", off}})).obstacles.empty());
   for (const char* off : {"1", "on", "false", ""})
     CHECK(examine("env", usual({{"OTEL_SDK_DISABLED", off}})).obstacles.empty());
+  CHECK(says(examine("env", usual({{"LD_PRELOAD", "/no/libsiprof.so"}})), "/no/libsiprof.so: No such file"));
+  CHECK(says(examine("env", usual({{"LD_PRELOAD", "a.so:/no/libsiprof.so b.so"}})), "/no/libsiprof.so"));
+  CHECK(examine("env", usual({{"LD_PRELOAD", folder.file("libsiprof.so", "")}})).obstacles.empty());
+  CHECK(examine("env", usual({{"SIPROF_KINDS", "cpu"}})).notes.size() == 1);
+  CHECK(examine("env", usual({{"SIPROF_KINDS", "heap,lock"}})).notes.size() == 2);
   DoctorFacts no_shim = usual();
   no_shim.shim = absl::NotFoundError("libsiprof.so is missing");
   CHECK(says(examine("env", no_shim), "libsiprof.so is missing"));
