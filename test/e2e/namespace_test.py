@@ -102,7 +102,10 @@ class NamespaceTest(WorldTest):
         self.joined("other", ["setpriv", f"--reuid={kNobody}", f"--regid={kNobody}", "--clear-groups"], 2)
         agent.terminate()
         agent.wait(timeout=20)
-        self.assertEqual(self.collector.services(), [])
+        # setpriv itself is root's still, and now and then uses enough CPU time for a sample.
+        for service in self.collector.services():
+            names = {frame.name for sample in self.collector.profile(service).samples for frame in sample.frames}
+            self.assertFalse(any("answer_request" in name for name in names), f"{service}: {names}")
 
     def entrypoint(self, *arguments, stop: bool = False, **env) -> tuple:
         """As pid 1; (status, facts)."""

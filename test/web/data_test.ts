@@ -64,6 +64,12 @@ test('a step that is not over yet is left out, a gap stays a gap', () => {
   assert.deepEqual(cores, [1, null, 2]);
 });
 
+test('a step that is not over yet is shown when it is the first with anything', () => {
+  const [times, cores] = chartColumns(series(960, 1160, [null, null, null, 30e9]), axisFor('cpu', 'nanoseconds'));
+  assert.deepEqual(times, [960, 1020, 1080, 1140]);
+  assert.deepEqual(cores, [null, null, null, 1.5]);
+});
+
 test('a first step that the range cuts is scaled to what it covers', () => {
   const [, cores] = chartColumns(series(1000, 1140, [20e9, 60e9, 60e9]), axisFor('cpu', 'nanoseconds'));
   assert.deepEqual(cores, [1, 1, 1]);

@@ -13,9 +13,11 @@ export function coveredSeconds(start: number, { from, to, step }: Pick<Series, '
 }
 
 // Without a last step that isn't over yet: half its profiles are still on their way, which looks like a drop.
-function completeSteps({ times, step, to }: Series): number {
+// But when it is all there is.
+function completeSteps({ times, step, to, series }: Series): number {
   const over = times.filter((start) => start + step <= to).length;
-  return over >= 2 ? over : times.length;
+  const shown = series.some(({ values }) => values.slice(0, over).some((value) => value !== null));
+  return shown && over >= 2 ? over : times.length;
 }
 
 export function chartColumns(series: Series, axis: Axis): [number[], ...(number | null)[][]] {
