@@ -151,9 +151,14 @@ TEST_CASE("Functions have scope and parameter types, also where DWARF has no lin
       for (const SourceFrame& frame : symbols.frames(address)) names.push_back(frame.name);
     }
   }
-  for (const char* expected :
-       {"c_name", kRun, "outer::Recursive<3>::go(int)", "outer::Recursive<0>::go(int)",
-        "entry(int)::{lambda(int)}::operator()(int)", "outer::Worker::Worker(int)", kHidden, kHiddenInline}) {
+#ifdef __clang__
+  constexpr const char* kLambda =
+      "entry(int)::$_0::operator()(int) const";  // it gives local ones linkage names
+#else
+  constexpr const char* kLambda = "entry(int)::{lambda(int)}::operator()(int)";
+#endif
+  for (const char* expected : {"c_name", kRun, "outer::Recursive<3>::go(int)", "outer::Recursive<0>::go(int)",
+                               kLambda, "outer::Worker::Worker(int)", kHidden, kHiddenInline}) {
     INFO(expected);
     CHECK(std::find(names.begin(), names.end(), expected) != names.end());
   }
