@@ -32,6 +32,8 @@ struct FrameRule {
                                          kUnchanged, kUnchanged, kUnchanged};
 };
 
+class CfiReader;
+
 class FrameRulesCache {
  public:
   FrameRulesCache();
@@ -49,11 +51,10 @@ class FrameRulesCache {
   void forget(const absl::flat_hash_set<const Module*>& modules);
 
  private:
-  struct Tables;
   FrameRule compute(const CodeAddress& address);
 
   absl::flat_hash_map<CodeAddress, FrameRule> rules_;
-  absl::flat_hash_map<const Module*, std::unique_ptr<Tables>> tables_;
+  absl::flat_hash_map<const Module*, std::unique_ptr<CfiReader>> tables_;
   std::uint64_t modules_without_tables_ = 0;
 };
 

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the agent tells profiled processes to unwind: tables made of the modules' call-frame
+// information, read inside signal handlers.
+//
+// One arena of the agent's holds the tables of all modules of all its processes. It only grows and
+// nothing in it ever changes, so that a process may keep what it has mapped:
+//
+//   arena:  [ ArenaHeader, 64 bytes ][ table ][ table ] …   each at a multiple of 64
+//   table:  [ UnwindTable ][ buckets + 1 row numbers ][ rows + 1 rows ]
+//
+// Addresses in a table are the file's own (what ELF program headers say), as distances from
+// UnwindTable::base. A row holds from its address to the next row's; the last one's is past the
+// table's end and holds nothing. Buckets find rows: buckets[i] is the last row that starts at or
+// before base + i KiB (0 when none does).
+//
+// Both sides check every number: the agent's files may be damaged, and the reader must not fault.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace siprof {
+
+inline constexpr std::uint32_t kArenaMagic = 0x61727574;  // "tura"
+inline constexpr std::uint32_t kArenaVersion = 1;
+inline constexpr std::uint32_t kArenaAlignment = 64;
+inline constexpr std::uint32_t kBucketShift = 10;
+
+struct ArenaHeader {
+  std::uint32_t magic;
+  std::uint32_t version;
+  std::uint8_t reserved[56];
+};
+static_assert(sizeof(ArenaHeader) == kArenaAlignment);
+
+struct UnwindTable {
+  std::uint64_t base;          // file address of the first bucket
+  std::uint32_t address_span;  // bytes of code the table covers
+  std::uint32_t buckets;       // address_span / 1 KiB, rounded up
+  std::uint32_t rows;
+  std::uint32_t rows_offset;  // in bytes from this header, a multiple of 8
+};
+static_assert(sizeof(UnwindTable) == 24);
+
+// Where a frame's caller is. CFA is the caller's stack pointer; its instruction pointer lies at
+// CFA - 8 unless said otherwise; a and b are the fields of UnwindRow::rule.
+enum class RowKind : std::uint32_t {
+  kNone = 0,       // no call-frame information: padding, assembly, code made at run time
+  kSp = 1,         // CFA = sp + 8 a
+  kFp = 2,         // CFA = fp + 8 a
+  kOutermost = 3,  // there is no caller
+  kSignal = 4,     // a signal trampoline: the interrupted ip, sp and fp are in the ucontext at sp
+  kDerefSp = 5,    // CFA = *(sp + 8 n) + 8 m, where a = n + 64 m (n < 64, m < 256)
+  kDerefFp = 6,    // CFA = *(fp - 8 n) + 8 m; the caller's fp is at fp when b is 1 (gcc's aligned frames)
+  kPlt = 7,        // CFA = sp + 8, or + 16 when ip & 15 >= a
+  kOther = 8,      // there is information that a row can't hold: the agent unwinds such a stack
+};
+
+// The caller's fp: unchanged when b is 0, else at CFA - 8 b (but for kDerefFp).
+struct UnwindRow {
+  std::uint32_t address;  // bytes from UnwindTable::base
+  std::uint32_t rule;     // kind | a << 4 | b << 18
+};
+static_assert(sizeof(UnwindRow) == 8);
+
+inline constexpr std::uint32_t kRowFieldBits = 14;
+inline constexpr std::uint32_t kMaxRowField = (1u << kRowFieldBits) - 1;
+
+constexpr std::uint32_t make_rule(RowKind kind, std::uint32_t a = 0, std::uint32_t b = 0) {
+  return static_cast<std::uint32_t>(kind) | a << 4 | b << 18;
+}
+constexpr RowKind rule_kind(std::uint32_t rule) {
+  return static_cast<RowKind>(rule & 15);
+}
+constexpr std::uint32_t rule_a(std::uint32_t rule) {
+  return rule >> 4 & kMaxRowField;
+}
+constexpr std::uint32_t rule_b(std::uint32_t rule) {
+  return rule >> 18;
+}
+
+// Where a process has code. Sorted by `start`, without overlaps.
+struct CodeRange {
+  std::uint64_t start;  // of the process
+  std::uint64_t end;
+  std::uint64_t bias;   // file address = process address - bias, modulo 2^64
+  std::uint32_t table;  // place in the arena / 64; 0: no table
+  std::uint32_t
+      has_fps;  // 1: without a table because nobody wrote one (code made at run time): frame pointers
+};
+static_assert(sizeof(CodeRange) == 32);
+
+}  // namespace siprof

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// The handler's walker on stacks of this process, against the agent's unwinder.
+#include "shim/core/stack_walk.h"
+
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <random>
+#include <thread>
+
+#include "collector-client/unwind/unwinder.h"
+#include "test/unit/collector-client/unwind/fixtures/chain.h"
+#include "test/unit/collector-client/unwind/own_tables.h"
+#include "test/unit/collector-client/unwind/self_capture.h"
+
+namespace siprof::client {
+namespace {
+
+using shim::StackBounds;
+using shim::WalkEnd;
+using shim::WalkRegisters;
+using shim::WalkResult;
+using testing::OwnedStack;
+
+OwnedStack* g_taken = nullptr;
+
+extern "C" __attribute__((noinline, visibility("default"))) void take_stack_for_walk() {
+  ucontext_t context;
+  getcontext(&context);
+  const auto here = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
+  g_taken->take(context, 1 << 20, testing::mapping_end(here));
+}
+
+struct Fixture {
+  ModuleCache cache;
+  ModuleMap map{cache, std::make_shared<testing::PlainOpener>()};
+  Unwinder unwinder;
+  UnwoundStack expected;
+
+  Fixture() { map.update(testing::own_maps()); }
+};
+
+WalkRegisters three_of(const Registers& registers) {
+  return {registers[kRip], registers[kRsp], registers[kRbp]};
+}
+
+StackBounds bounds_of(const OwnedStack& owned) {
+  return {owned.captured.stack_start, owned.captured.stack_start + owned.copy.size(),
+          reinterpret_cast<std::uint64_t>(owned.copy.data()) - owned.captured.stack_start};
+}
+
+WalkResult walk(const OwnedStack& owned, const shim::CodeView& view, std::vector<std::uint64_t>* addresses) {
+  addresses->assign(512, 0);
+  const StackBounds bounds = bounds_of(owned);
+  const WalkResult result =
+      walk_stack(view, three_of(owned.captured.registers), bounds, bounds, addresses->data(), 512);
+  addresses->resize(result.frames);
+  return result;
+}
+
+// Both ways give the same frames, to the thread's start.
+void check_same(OwnedStack& owned) {
+  Fixture fixture;
+  testing::OwnTables tables(fixture.map);
+  fixture.unwinder.unwind(owned.captured, fixture.map, fixture.expected);
+  REQUIRE(fixture.expected.end == StackEnd::kThreadStart);
+  for (const bool cached : {false, true, true}) {
+    std::vector<std::uint64_t> addresses;
+    CHECK(walk(owned, tables.view(cached), &addresses).end == WalkEnd::kComplete);
+    REQUIRE(addresses.size() == fixture.expected.frames.size());
+    for (std::size_t i = 0; i < addresses.size(); ++i)
+      CHECK(fixture.map.locate(addresses[i]).address == fixture.expected.frames[i].address);
+  }
+}
+
+OwnedStack capture(void (*chain)(void (*)())) {
+  OwnedStack owned;
+  g_taken = &owned;
+  std::thread([&] { chain(take_stack_for_walk); }).join();
+  return owned;
+}
+
+void on_signal(int) {
+  take_stack_for_walk();
+}
+
+void raise_in_chain(void (*)()) {
+  chain_without_frame_pointers([] {
+    raise(SIGUSR1);
+    asm volatile("");
+  });
+}
+
+}  // namespace
+
+TEST_CASE("walked: frames without and with frame pointers, aligned and of run-time size") {
+  OwnedStack owned = capture(chain_without_frame_pointers);
+  check_same(owned);
+  owned = capture(chain_with_frame_pointers);
+  check_same(owned);
+}
+
+TEST_CASE("walked: through a signal handler, on the thread's stack and on an alternate one") {
+  struct sigaction before = {};
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  sigaction(SIGUSR1, &action, &before);
+  OwnedStack owned = capture(raise_in_chain);
+  check_same(owned);
+  sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST_CASE("walked: wild registers and tables stop it, inside the bounds") {
+  OwnedStack owned = capture(chain_without_frame_pointers);
+  Fixture fixture;
+  testing::OwnTables tables(fixture.map);
+  std::mt19937_64 random(1);
+  std::vector<std::uint64_t> addresses(64);
+  const StackBounds bounds = bounds_of(owned);
+  const auto& mappings = fixture.map.mappings();
+  for (int i = 0; i < 200'000; ++i) {
+    WalkRegisters registers{random(), random(), random()};
+    const CodeMapping& code = mappings[random() % mappings.size()];
+    if (i % 4 != 0) registers.ip = code.start + random() % (code.end - code.start);
+    if (i % 8 > 1) registers.sp = bounds.low + random() % (bounds.high - bounds.low);
+    if (i % 3 != 0) registers.fp = bounds.low + random() % (bounds.high - bounds.low);
+    const WalkResult result = walk_stack(tables.view(), registers, bounds, bounds, addresses.data(), 64);
+    REQUIRE(result.frames >= 1);
+    REQUIRE(result.frames <= 64);
+  }
+  // Damaged headers, indexes and rows: nothing outside the arena is read (AddressSanitizer looks).
+  for (int i = 0; i < 2'000; ++i) {
+    std::vector<std::byte> arena = tables.arena();
+    for (int k = 0; k < 64; ++k) {
+      const CodeRange& range = tables.ranges()[random() % tables.ranges().size()];
+      arena[(std::uint64_t{range.table} * kArenaAlignment + random() % 256) % arena.size()] =
+          std::byte(random());
+    }
+    shim::CodeView view = tables.view();
+    view.arena = arena.data();
+    if (i % 5 == 0) view.arena_bytes = random() % arena.size();
+    const WalkRegisters registers = three_of(owned.captured.registers);
+    REQUIRE(walk_stack(view, registers, bounds, bounds, addresses.data(), 64).frames >= 1);
+    if (i % 100 == 99 && arena.size() > (64u << 20)) break;
+  }
+}
+
+TEST_CASE("walked: code without a table goes by frame pointers where they are known to be there") {
+  OwnedStack owned = capture(chain_with_frame_pointers);
+  Fixture fixture;
+  testing::OwnTables tables(fixture.map);
+  std::vector<std::uint64_t> by_table;
+  REQUIRE(walk(owned, tables.view(), &by_table).end == WalkEnd::kComplete);
+  for (CodeRange& range : tables.ranges()) {
+    if (fixture.map.find(range.start)->module->path.find("unwind_test") == std::string::npos) continue;
+    range.table = 0;
+    std::vector<std::uint64_t> none;
+    CHECK(walk(owned, tables.view(), &none).end == WalkEnd::kUnknown);
+    range.has_fps = 1;
+  }
+  std::vector<std::uint64_t> addresses;
+  const WalkResult result = walk(owned, tables.view(), &addresses);
+  CHECK(result.fp_frames > 0);
+  REQUIRE(addresses.size() >= 3);
+  CHECK(addresses[1] == by_table[1]);
+}
+
+}  // namespace siprof::client
