@@ -133,6 +133,7 @@ void Agent::forget_files() {
   for (const Module* module : aggregator_.main_executables()) idle.erase(module);
   if (idle.empty() || !finisher_->forget(idle)) return;
   unwinder_.forget(idle);
+  tables_.forget(idle);
   forget_libc_versions(idle);
   modules_.evict(idle);
 }

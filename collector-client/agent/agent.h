@@ -89,6 +89,7 @@ class Agent {
   v1::Configuration in_force_;  // of the collector's
   ModuleCache modules_;
   Unwinder unwinder_;
+  TableBuilder tables_;
   Aggregator aggregator_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<Waiting> waiting_;

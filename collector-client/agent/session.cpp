@@ -98,6 +98,7 @@ absl::Time Session::steady_now() const {
 
 void Session::read_mappings() {
   maps_read_at_ = steady_now();
+  unmap_generation_ = pool_->unmap_generation();
   const std::string text = view_.read_maps();
   // Empty after exec and at the end: what was known is right for what was sampled.
   if (!text.empty()) {
@@ -118,6 +119,36 @@ void Session::update_mappings() {
     const auto known = before.find(name);
     found_[name] += count - (known != before.end() ? known->second : 0);
   }
+  publish_code();
+}
+
+// What handlers of the process walk with: the modules' tables, as far as there are any.
+void Session::publish_code() {
+  const TableArena* arena = workshop_.tables.arena();
+  if (arena == nullptr) return;
+  tables_generation_ = workshop_.tables.generation();
+  ranges_.clear();
+  for (const CodeMapping& mapping : map_.mappings()) {
+    // Code made at run time: its makers keep frame pointers, or nobody can walk it.
+    const std::uint32_t has_fps = mapping.module == nullptr ? 1 : 0;
+    ranges_.push_back(
+        {mapping.start, mapping.end, mapping.bias, workshop_.tables.place_of(mapping.module), has_fps});
+  }
+  pool_->publish({unmap_generation_, arena->id(), arena->bytes(), arena->path()}, ranges_);
+}
+
+// Mappings that the process has changed, and tables that were made since.
+void Session::follow_code() {
+  const bool unmapped = pool_->unmap_generation() != unmap_generation_;
+  if (unmapped && steady_now() - maps_read_at_ > kMapsPause) {
+    if (view_.maps_are_live())
+      read_mappings();
+    else
+      pool_->request_refresh();
+    maps_read_at_ = steady_now();
+  } else if (workshop_.tables.generation() != tables_generation_) {
+    publish_code();
+  }
 }
 
 void Session::take_over_mappings(const Session& before) {
@@ -132,6 +163,7 @@ std::uint64_t Session::drain(bool final) {
   const auto sink = [this](const RawSample& sample) { add(sample); };
   reader_.drain(sink, final);
   if (final) return samples_ - before;
+  follow_code();
   reclaim_dead_threads();
   const std::uint32_t in_use = reader_.statistics().chunks_in_use;
   if (in_use > pool_->chunk_count() / 2 && pool_->grow()) reader_.set_chunks(pool_->chunk_count());
@@ -158,6 +190,13 @@ void Session::reclaim_dead_threads() {
   }
 }
 
+void Session::take_frames(const RawSample& sample) {
+  stack_.frames.clear();
+  stack_.guessed_frames = 0;
+  stack_.end = (sample.record.flags & kTooManyFrames) != 0 ? StackEnd::kTooDeep : StackEnd::kThreadStart;
+  for (const std::uint64_t address : sample.frames) stack_.frames.push_back(map_.locate(address));
+}
+
 void Session::unwind(const RawSample& sample) {
   CapturedStack captured;
   static_assert(sizeof(captured.registers) == sizeof(sample.record.registers));
@@ -182,7 +221,10 @@ void Session::add(const RawSample& sample) {
       maps_read_at_ = now;
     }
   }
-  unwind(sample);
+  if (sample.frames.empty())
+    unwind(sample);
+  else
+    take_frames(sample);
   const std::uint64_t ticks = std::min<std::uint64_t>(sample.record.weight, 1'000'000);
   added_ticks_ += ticks;
   const std::uint64_t period_ns =

@@ -19,6 +19,7 @@
 #include "collector-client/drain/shared_pool.h"
 #include "collector-client/unwind/module_cache.h"
 #include "collector-client/unwind/module_map.h"
+#include "collector-client/unwind/table_builder.h"
 #include "collector-client/unwind/unwinder.h"
 
 namespace siprof::client {
@@ -27,6 +28,7 @@ namespace siprof::client {
 struct Workshop {
   ModuleCache& modules;
   Unwinder& unwinder;
+  TableBuilder& tables;
   Aggregator& aggregator;
   const Clock& clock;
 };
@@ -84,6 +86,9 @@ class Session {
   absl::Time steady_now() const;
   void read_mappings();
   void update_mappings();
+  void publish_code();
+  void follow_code();
+  void take_frames(const RawSample& sample);
   void unwind(const RawSample& sample);
   const std::string& thread_name(std::uint32_t tid);
   void reclaim_dead_threads();
@@ -102,6 +107,9 @@ class Session {
   std::map<std::uint32_t, std::string> thread_names_;
   std::string maps_text_;
   absl::Time maps_read_at_ = absl::InfinitePast();
+  std::uint32_t unmap_generation_ = 0;   // the process's, before the mappings were read
+  std::uint64_t tables_generation_ = 0;  // TableBuilder's, of what is published
+  std::vector<CodeRange> ranges_;        // kept for its memory
   std::uint32_t hz_;
   bool cpu_on_;
   std::uint64_t samples_ = 0;

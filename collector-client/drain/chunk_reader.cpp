@@ -99,6 +99,7 @@ std::uint32_t ChunkReader::read_record(const std::byte* at, std::uint32_t availa
   }
   bool good = false;
   if (kind == RecordKind::kSample) good = read_sample(at, bytes, chain, sink);
+  if (kind == RecordKind::kFrames) good = read_frames(at, bytes, chain, sink);
   if (kind == RecordKind::kStackPiece) good = read_piece(at, bytes, chain, sink);
   if (!good) ++statistics_.malformed;
   return bytes;
@@ -119,6 +120,29 @@ bool ChunkReader::read_sample(const std::byte* at, std::uint32_t bytes, Chain& c
   chain.pending = std::move(sample);
   chain.pending_age = 0;
   if (whole) emit(chain, sink);
+  return true;
+}
+
+bool ChunkReader::read_frames(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink) {
+  if (chain.pending) emit(chain, sink);
+  if (bytes < sizeof(FramesRecord)) return false;
+  FramesFields fields;
+  memcpy(&fields, at + sizeof(RecordHeader), sizeof fields);
+  if (fields.frames == 0 || fields.frames > (bytes - sizeof(FramesRecord)) / sizeof(std::uint64_t))
+    return false;
+  if (fields.weight == 0) return true;  // the process gave it up and writes another
+  RawSample sample;
+  sample.record = {};
+  sample.record.time_ns = fields.time_ns;
+  sample.record.period_ns = fields.period_ns;
+  sample.record.weight = fields.weight;
+  sample.record.tid = fields.tid;
+  sample.record.flags = fields.flags;
+  sample.frames.resize(fields.frames);
+  memcpy(sample.frames.data(), at + sizeof(FramesRecord), fields.frames * sizeof(std::uint64_t));
+  sample.record.registers[kRegisterIp] = sample.frames[0];
+  chain.pending = std::move(sample);
+  emit(chain, sink);
   return true;
 }
 

@@ -17,8 +17,9 @@ namespace siprof::client {
 
 // One sample with all of its stack that arrived.
 struct RawSample {
-  SampleFields record;
+  SampleFields record;  // of a walked one time, period, weight, thread and flags alone
   std::vector<std::byte> stack;
+  std::vector<std::uint64_t> frames;  // walked by the process itself; empty: `stack` has to be unwound
 };
 
 struct DrainStatistics {
@@ -76,6 +77,7 @@ class ChunkReader {
   // Bytes consumed; 0: nothing more to read now.
   std::uint32_t read_record(const std::byte* at, std::uint32_t available, Chain& chain, const Sink& sink);
   bool read_sample(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink);
+  bool read_frames(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink);
   bool read_piece(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink);
   void emit(Chain& chain, const Sink& sink);
   void release(const Place& place);

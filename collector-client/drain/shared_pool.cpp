@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,6 +71,27 @@ void SharedPool::control(std::uint32_t hz, std::uint32_t kinds) {
 void SharedPool::count_lost_agent(std::uint64_t ticks) {
   header()->counters[static_cast<std::uint32_t>(Counter::lost_agent_gone)].fetch_add(
       ticks, std::memory_order_relaxed);
+}
+
+void SharedPool::publish(const PublishedCode& code, std::span<const CodeRange> ranges) {
+  auto* map = reinterpret_cast<CodeMap*>(base_ + kCodeMapOffset);
+  const std::uint32_t sequence = map->sequence.load(std::memory_order_relaxed) | 1;
+  map->sequence.store(sequence, std::memory_order_relaxed);
+  std::atomic_thread_fence(
+      std::memory_order_release);  // odd before anything changes; pairs with tables_hold()
+  const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(ranges.size(), kMaxCodeRanges));
+  map->unmap_generation = code.unmap_generation;
+  map->arena_id = code.arena_id;
+  map->arena_bytes = code.arena_bytes;
+  memset(map->arena_path, 0, kArenaPathBytes);
+  memcpy(map->arena_path, code.arena_path.data(),
+         std::min<std::size_t>(code.arena_path.size(), kArenaPathBytes - 1));
+  map->range_count = count;
+  memcpy(map->ranges, ranges.data(), count * sizeof(CodeRange));
+  map->sequence.store(sequence + 1, std::memory_order_release);  // pairs with read_tables()
+  if (code.arena_bytes == announced_bytes_) return;
+  announced_bytes_ = code.arena_bytes;
+  header()->arena_generation.fetch_add(1, std::memory_order_release);  // pairs with map_tables_if_due()
 }
 
 SharedCounters SharedPool::counters() const {

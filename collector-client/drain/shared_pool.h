@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "proto/siprof/shared_memory.h"
@@ -44,6 +46,19 @@ class SharedPool {
   // What the process says that an agent before us has not settled.
   std::uint64_t unsettled_ticks() const { return header()->unsettled_ticks; }
   void count_lost_agent(std::uint64_t ticks);
+
+  // Changes when the process unmaps code: to be read before the mappings that are published with it.
+  std::uint32_t unmap_generation() const {
+    return header()->unmap_generation.load(std::memory_order_acquire);  // pairs with the process's release
+  }
+  // What the process's handlers walk with from now on; the first kMaxCodeRanges of the ranges.
+  struct PublishedCode {
+    std::uint32_t unmap_generation;
+    std::uint64_t arena_id;
+    std::uint64_t arena_bytes;
+    std::string_view arena_path;
+  };
+  void publish(const PublishedCode& code, std::span<const CodeRange> ranges);
   SharedCounters counters() const;
 
  private:
@@ -53,7 +68,8 @@ class SharedPool {
 
   int fd_;
   std::byte* base_;
-  std::uint32_t chunk_count_;  // ours; the shared one is hostile
+  std::uint64_t announced_bytes_ = 0;  // of the arena, to the process
+  std::uint32_t chunk_count_;          // ours; the shared one is hostile
   std::uint32_t max_chunks_;
 };
 

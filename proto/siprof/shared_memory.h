@@ -5,7 +5,7 @@
 // size, offset or meaning bumps kSharedMemoryVersion; the reader refuses others.
 // Fixed-width types and lock-free <atomic> only; no pointers, no libc types.
 //
-//   memfd: [ SharedHeader, 4 KiB ][ chunk 0, 4 KiB ][ chunk 1 ] … chunk_count
+//   memfd: [ SharedHeader, 4 KiB ][ CodeMap, 64 KiB ][ chunk 0, 4 KiB ][ chunk 1 ] … chunk_count
 //
 // A thread's records form a chain of chunks: it claims a free chunk, appends
 // records, seals it when the next one doesn't fit, and claims another. The agent
@@ -19,11 +19,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "proto/siprof/unwind_tables.h"
+
 namespace siprof {
 
 inline constexpr std::uint32_t kSharedMemoryMagic = 0x66727073;  // "sprf"
-inline constexpr std::uint32_t kSharedMemoryVersion = 2;
-inline constexpr std::uint32_t kSharedHeaderBytes = 4096;
+inline constexpr std::uint32_t kSharedMemoryVersion = 3;
+inline constexpr std::uint32_t kCodeMapOffset = 4096;
+inline constexpr std::uint32_t kCodeMapBytes = 64 * 1024;
+inline constexpr std::uint32_t kSharedHeaderBytes = kCodeMapOffset + kCodeMapBytes;  // before the chunks
 inline constexpr std::uint32_t kChunkBytes = 4096;
 inline constexpr std::uint32_t kInitialChunks = 256;  // 1 MiB
 inline constexpr std::uint32_t kMaxChunks = 2048;     // 8 MiB; the agent may grow the pool up to here
@@ -40,6 +44,13 @@ inline constexpr std::uint64_t kHeartbeatStaleNs = 2'000'000'000;
   X(lost_unattached, "ticks dropped: no agent attached yet")                              \
   X(lost_shared_tls, "ticks dropped: thread shares another thread's storage")             \
   X(lost_agent_gone, "ticks that an agent had taken, or should have, when it was killed") \
+  X(stack_walked, "samples whose stack was walked in the handler")                        \
+  X(stack_by_fp, "of them with a frame found by frame pointer")                           \
+  X(copied_no_tables, "samples copied: no unwind tables yet")                             \
+  X(copied_unknown_code, "samples copied: code that no table covers")                     \
+  X(copied_other_rule, "samples copied: a rule that tables can't hold")                   \
+  X(copied_bounds, "samples copied: the walk left the stack")                             \
+  X(copied_foreign, "samples copied: a fiber's or an alternate stack")                    \
   X(stack_cut, "samples whose stack was deeper than the copy")                            \
   X(stack_cut_pool, "samples whose copy was cut short by a full pool")                    \
   X(stack_unreadable, "samples without a readable stack")                                 \
@@ -79,15 +90,38 @@ struct SharedHeader {
   std::atomic<std::uint32_t> kinds;
   std::atomic<std::uint32_t> refresh_request;  // raised: attach again, the module list is out of reach
   std::atomic<std::uint32_t> scan_request;     // raised: threads without a timer were seen
+  // Changes when CodeMap names another or a larger arena; release after that, acquire in the handler.
+  std::atomic<std::uint32_t> arena_generation;
   // Of unsettled_ticks and what came here, as many are in finished profiles; relaxed, a sum.
   std::atomic<std::uint64_t> settled_ticks;
+
+  // Written by the app before it unmaps code and after: what CodeMap says is for an older state
+  // while its own number differs. Release; acquire in the agent, before it reads the mappings.
+  alignas(64) std::atomic<std::uint32_t> unmap_generation;
 
   // Written by the app with relaxed adds: sums, nothing is ordered by them.
   alignas(64) std::atomic<std::uint64_t> counters[kCounterCount];
 };
-static_assert(sizeof(SharedHeader) <= kSharedHeaderBytes);
+static_assert(sizeof(SharedHeader) <= kCodeMapOffset);
 static_assert(offsetof(SharedHeader, heartbeat_ns) == 64);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+// Where the process has code and which table is for it. Written by the agent, read in handlers: what
+// was read counts only if `sequence` was even before and is the same afterwards.
+inline constexpr std::uint32_t kArenaPathBytes = 64;
+inline constexpr std::uint32_t kMaxCodeRanges = (kCodeMapBytes - 128) / sizeof(CodeRange);
+struct CodeMap {
+  std::atomic<std::uint32_t> sequence;  // odd while it is written; release, acquire in the handler
+  std::uint32_t unmap_generation;       // SharedHeader's as of the mappings that this shows
+  std::uint64_t arena_id;               // 0: none
+  std::uint64_t arena_bytes;            // of the arena's file; all tables of the ranges lie below
+  char arena_path[kArenaPathBytes];     // where the process may open it, with a zero at the end
+  std::uint32_t range_count;
+  std::uint32_t pad[9];
+  CodeRange ranges[kMaxCodeRanges];
+};
+static_assert(sizeof(CodeMap) == kCodeMapBytes);
+static_assert(offsetof(CodeMap, ranges) == 128);
 
 inline constexpr std::uint32_t kSealedBit = 1u << 31;
 
@@ -107,6 +141,7 @@ enum class RecordKind : std::uint32_t {
   kNone = 0,  // not committed (yet)
   kSample = 1,
   kStackPiece = 2,
+  kFrames = 3,
 };
 
 // Starts at a multiple of 8. `kind` is stored last (release) and read first
@@ -144,9 +179,28 @@ struct SampleRecord {
 static_assert(sizeof(SampleRecord) == 56 + 8 * kRegisterCount);
 
 enum SampleFlags : std::uint32_t {
-  kStackCut = 1,      // there was more stack than kMaxStackBytes
-  kStackForeign = 2,  // not the thread's own stack: fiber or alternate stack
+  kStackCut = 1,       // there was more stack than kMaxStackBytes
+  kStackForeign = 2,   // not the thread's own stack: fiber or alternate stack
+  kTooManyFrames = 4,  // there were more than kMaxFrames
 };
+
+// A sample whose stack was walked: `frames` code addresses of 8 bytes follow, innermost first, each inside
+// the instruction that is executed or called from.
+struct FramesFields {
+  std::uint64_t time_ns;
+  std::uint64_t period_ns;
+  std::uint32_t weight;
+  std::uint32_t tid;
+  std::uint32_t frames;
+  std::uint32_t flags;  // SampleFlags
+};
+
+struct FramesRecord {
+  RecordHeader header;
+  FramesFields sample;
+};
+static_assert(sizeof(FramesRecord) == 40);
+inline constexpr std::uint32_t kMaxFrames = (kChunkPayloadBytes - sizeof(FramesRecord)) / 8;
 
 struct StackPieceRecord {
   RecordHeader header;

@@ -29,7 +29,8 @@ inline constexpr std::uint32_t kBucketShift = 10;
 struct ArenaHeader {
   std::uint32_t magic;
   std::uint32_t version;
-  std::uint8_t reserved[56];
+  std::uint64_t id;  // random: whoever opens a file by a path knows by it that it is the right one
+  std::uint8_t reserved[48];
 };
 static_assert(sizeof(ArenaHeader) == kArenaAlignment);
 

@@ -47,6 +47,13 @@ __attribute__((always_inline)) inline std::uint64_t stack_pointer_of(const ucont
   return static_cast<std::uint64_t>(context->uc_mcontext.gregs[REG_RSP]);
 }
 
+__attribute__((always_inline)) inline std::uint64_t instruction_pointer_of(const ucontext_t* context) {
+  return static_cast<std::uint64_t>(context->uc_mcontext.gregs[REG_RIP]);
+}
+__attribute__((always_inline)) inline std::uint64_t frame_pointer_of(const ucontext_t* context) {
+  return static_cast<std::uint64_t>(context->uc_mcontext.gregs[REG_RBP]);
+}
+
 // clone(2) with a stack of its own: the child runs run(argument) and exits with
 // its result. Returns the child's pid or -errno. The child shares the caller's
 // thread pointer, so it must not call into libc.

@@ -13,6 +13,7 @@
 #include "shim/base/sys.h"
 #include "shim/base/text.h"
 #include "shim/core/attach_child.h"
+#include "shim/core/child.h"
 #include "shim/core/config.h"
 #include "shim/core/middle.h"
 #include "shim/core/process.h"
@@ -30,7 +31,6 @@ constexpr std::uint64_t kLongestRetryNs = 4'000'000'000;  // back within 5 s aft
 
 constinit std::atomic<std::uint64_t> g_attachments{0};
 constinit std::int32_t g_middle_pid = 0;
-constinit bool g_can_unshare = true;  // under the attach lock: no kernel before Linux 5.9 has refused to yet
 // Under the attach lock: the heartbeat an attachment began with, and attachments in a
 // row that kept it.
 constinit std::uint64_t g_first_heartbeat = 0;
@@ -84,23 +84,6 @@ SIPROF_SIGNAL_SAFE bool children_are_elsewhere() {
     if (own[i] != children[i]) return true;
   }
   return false;
-}
-
-SIPROF_SIGNAL_SAFE bool run_child(AttachRequest* request, char* stack) {
-  // CLONE_FILES only until its first call, which leaves the table. Exit signal 0: no SIGCHLD,
-  // and only __WCLONE waits see it. VFORK: it is gone, or has failed, when clone returns.
-  for (request->shares_descriptors = g_can_unshare;; request->shares_descriptors = false) {
-    const unsigned long files = request->shares_descriptors ? CLONE_FILES : 0;
-    const long child = siprof_clone(CLONE_VM | CLONE_VFORK | CLONE_UNTRACED | files,
-                                    stack + kAttachStackBytes, run_attach_child, request);
-    if (failed(child)) return false;
-    int status = 0;
-    sys::call(SYS_wait4, child, &status, __WCLONE, nullptr);
-    if (!WIFEXITED(status)) return false;
-    if (WEXITSTATUS(status) == kAttachRan) return true;
-    if (!request->shares_descriptors) return false;
-    g_can_unshare = false;
-  }
 }
 
 // What this process wrote or dropped so far and no agent has put into a profile.
@@ -158,7 +141,8 @@ SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number,
   request->step = AttachStep::kMemory;
   end_idle_middle();
 
-  const bool ran = run_child(request, reinterpret_cast<char*>(stack));
+  const bool ran =
+      run_in_child(run_attach_child, request, reinterpret_cast<char*>(stack) + kAttachStackBytes);
   const AttachStep step = ran ? request->step : AttachStep::kMemory;
   if (request->middle_pid != 0) g_middle_pid = request->middle_pid;
   if (step == AttachStep::kDone) {

@@ -12,6 +12,7 @@
 #include "shim/base/sys.h"
 #include "shim/base/text.h"
 #include "shim/core/agent_start.h"
+#include "shim/core/child.h"
 #include "shim/core/config.h"
 #include "shim/core/handover.h"
 #include "shim/core/process.h"
@@ -24,25 +25,6 @@ constexpr std::uint64_t kStartGraceNs = 6'000'000'000;
 
 SIPROF_SIGNAL_SAFE bool failed(long result) {
   return result < 0 && result > -4096;
-}
-
-constexpr int kCloseRange = 436;  // since Linux 5.9
-
-// Leaves the app's table for an empty one, without a copy in between: that would keep
-// files and sockets open that the app closes meanwhile, and costs by their number.
-SIPROF_SIGNAL_SAFE bool leave_descriptors_of_app() {
-  constexpr unsigned kUnshare = 1u << 1;  // CLOSE_RANGE_UNSHARE
-  return sys::call(kCloseRange, 0, ~0u, kUnshare) == 0;
-}
-
-// Before Linux 5.9 this process's descriptors are copies of the app's, of which it needs
-// none: under a tight limit they go. The app's own stay open.
-SIPROF_SIGNAL_SAFE void make_room_for_descriptors() {
-  constexpr std::uint64_t kTight = 64;
-  rlimit64 limit{};
-  if (sys::call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit) != 0 || limit.rlim_cur > kTight) return;
-  if (sys::call(kCloseRange, 0, ~0u, 0) == 0) return;
-  for (std::uint64_t fd = 0; fd < limit.rlim_cur; ++fd) sys::call(SYS_close, fd);
 }
 
 // How many chunks may be reserved: an eighth of the address space that is left.
@@ -247,16 +229,13 @@ SIPROF_SIGNAL_SAFE AttachStep hand_over(AttachRequest* request, const Handover& 
 int run_attach_child(void* argument) {
   auto* request = static_cast<AttachRequest*>(argument);
   request->step = AttachStep::kMemory;
-  // Before anything else: what is opened or closed until then would be the app's.
-  if (request->shares_descriptors && !leave_descriptors_of_app()) return kCanNotUnshare;
-  if (!request->shares_descriptors) make_room_for_descriptors();
   // Memory that the app has already stays in its place until there is an agent for the new.
   const bool again = request->mapping != nullptr;
   if (!again) request->max_chunks = chunks_within_limits();
-  if (request->max_chunks == 0) return kAttachRan;
+  if (request->max_chunks == 0) return kChildRan;
   const long fd = make_memory(request->chunks);
-  if (failed(fd) || !write_header(*request, fd)) return kAttachRan;
-  if (!again && !map_memory(request, fd, again)) return kAttachRan;
+  if (failed(fd) || !write_header(*request, fd)) return kChildRan;
+  if (!again && !map_memory(request, fd, again)) return kChildRan;
   make_secret();
   Handover handover{};
   handover.maps = read_executable_maps(request->maps, sizeof(request->maps));
@@ -266,9 +245,9 @@ int run_attach_child(void* argument) {
   const bool done = request->step == AttachStep::kDone;
   if (!again && !done) forget_memory(request);
   if (again && done && !map_memory(request, fd, again)) request->step = AttachStep::kMemory;
-  if (!done) return kAttachRan;
+  if (!done) return kChildRan;
   scan_threads(handover, request);
-  return kAttachRan;
+  return kChildRan;
 }
 
 }  // namespace siprof::shim

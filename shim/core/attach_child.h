@@ -37,7 +37,6 @@ struct AttachRequest {
   bool stays_reaper;              // the app is pid 1 or a subreaper: hide the agent behind a middle process
   bool use_inherited_agent;       // join the agent of the process we were forked from
   bool may_start_agent;           // else only join one
-  bool shares_descriptors;        // made with CLONE_FILES: the table is the app's until the child has left it
   // Out.
   AttachStep step;
   std::int32_t middle_pid;
@@ -46,11 +45,7 @@ struct AttachRequest {
   char maps[kMaxMapsBytes];
 };
 
-// What the child ends with: the rest of its result is in the request.
-inline constexpr int kAttachRan = 0;
-inline constexpr int kCanNotUnshare = 1;  // nothing was done: it needs a copy of the descriptors
-
-// Runs in the child.
+// Runs in the child (child.h); the rest of its result is in the request.
 SIPROF_SIGNAL_SAFE int run_attach_child(void* request);
 
 }  // namespace siprof::shim

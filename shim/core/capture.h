@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the interrupted thread's stack into its ring. The variant is a file that
-// the build picks: capture_copy.cpp takes registers and a bounded copy.
+// Writes the interrupted thread's stack into its ring: walked by the agent's tables (capture_walk.cpp), or
+// registers and a bounded copy that the agent unwinds (capture_copy.cpp).
 #pragma once
 
 #include <ucontext.h>
@@ -22,5 +22,9 @@ struct Tick {
 // Errors: none; what is lost is counted.
 SIPROF_SIGNAL_SAFE void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread,
                                 const Tick& tick, const ucontext_t* context);
+
+// The same without a walk. Context: as capture().
+SIPROF_SIGNAL_SAFE void capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thread,
+                                     const Tick& tick, const ucontext_t* context);
 
 }  // namespace siprof::shim

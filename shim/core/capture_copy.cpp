@@ -68,8 +68,8 @@ constexpr std::uint32_t round_up(std::uint32_t bytes) {
 
 }  // namespace
 
-void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, const Tick& tick,
-             const ucontext_t* context) {
+void capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thread, const Tick& tick,
+                  const ucontext_t* context) {
   const StackSource source = find_stack(thread, context);
   RingWriter writer(header, session, thread);
   // At least the registers and the innermost frames, or the sample is worth little.

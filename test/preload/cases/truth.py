@@ -49,6 +49,8 @@ def truth(session, victim, hz, mask, ms, threads=2) -> str:
     checks.total_matches(profile, result.facts["cpu_ns"][0], threads)
     depth(profile)
     checks.stacks_whole(profile, share=0.99)
+    # Only those before the tables were there are copied.
+    checks.stacks_walked(profile, share=0.7)
     off = 100 * (profile.total() / result.facts["cpu_ns"][0] - 1)
     return f"total {off:+.2f} %, {shares(result, hz)}"
 

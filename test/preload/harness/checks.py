@@ -92,6 +92,14 @@ def whole(sample: Sample) -> bool:
     return os.path.basename(root.mapping).startswith(("libc.so", "libc-", "libpthread"))
 
 
+def stacks_walked(profile, share: float) -> None:
+    """Handlers walked them by the agent's tables, instead of copying stacks for the agent to unwind."""
+    samples, walked = int(profile.counters["samples"]), int(profile.counters.get("stack_walked", 0))
+    copied = {name: int(value) for name, value in profile.counters.items() if name.startswith("copied_") and int(value)}
+    check(walked >= share * samples, f"{walked} of {samples} stacks were walked; copied: {copied}")
+    check(walked + sum(copied.values()) == samples, f"{walked} walked, copied {copied}, of {samples} samples")
+
+
 def stacks_whole(profile: Profile, share: float = 1.0) -> None:
     broken = [sample for sample in profile.samples if not whole(sample)]
     lost = sum(sample.values[profile.column("cpu")] for sample in broken)

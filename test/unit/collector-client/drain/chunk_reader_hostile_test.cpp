@@ -13,11 +13,26 @@ namespace {
 using Serials = std::vector<std::uint32_t>;
 constexpr std::uint64_t kOwner = owner_of(10, 1);
 
-RecordHeader& header_of(std::byte* at) {
-  return *reinterpret_cast<RecordHeader*>(at);
-}
 SampleFields& fields_of(std::byte* at) {
   return reinterpret_cast<SampleRecord*>(at)->sample;
+}
+
+TEST_CASE("walked stacks are read; those that claim more than is there, or nothing, are not") {
+  PoolBuilder pool(1);
+  pool.own(0, kOwner, 1);
+  pool.put_frames(0, 3, 3);
+  pool.put_frames(0, GENERATE(0u, 4u, 0x20000001u, 0xffffffffu), 3);
+  pool.put_frames(0, 3, 3, /*weight=*/0);  // given up by the process
+  pool.put_frames(0, 1, 1);
+  pool.seal(0);
+  ChunkReader reader(pool.data(), 1);
+  Collected out;
+  reader.drain(out.sink(), false);
+  REQUIRE(out.samples.size() == 2);
+  CHECK(out.samples[0].frames == std::vector<std::uint64_t>{0x1000, 0x1001, 0x1002});
+  CHECK(out.samples[0].stack.empty());
+  CHECK(out.samples[1].frames.size() == 1);
+  CHECK(reader.statistics().malformed == 1);
 }
 
 TEST_CASE("a record whose size makes no sense ends its chunk") {

@@ -65,6 +65,24 @@ class PoolBuilder {
   }
   void put_whole(std::uint32_t index, std::uint32_t serial) { put_sample(index, serial, 16, 16); }
 
+  // A walked stack; `said` is the number of frames in the record, `put` how many there are.
+  std::byte* put_frames(std::uint32_t index, std::uint32_t said, std::uint32_t put,
+                        std::uint32_t weight = 1) {
+    FramesFields fields{};
+    fields.weight = weight;
+    fields.tid = 10;
+    fields.frames = said;
+    const auto bytes = static_cast<std::uint32_t>(sizeof(FramesRecord) + 8 * put);
+    std::byte* at = reserve(index, bytes);
+    memcpy(at + sizeof(RecordHeader), &fields, sizeof(fields));
+    for (std::uint64_t i = 0; i < put; ++i) {
+      const std::uint64_t address = 0x1000 + i;
+      memcpy(at + sizeof(FramesRecord) + 8 * i, &address, sizeof(address));
+    }
+    commit(at, RecordKind::kFrames, bytes);
+    return at;
+  }
+
   std::byte* put_piece(std::uint32_t index, std::uint32_t serial, std::uint32_t offset,
                        std::uint32_t stack_bytes) {
     const auto bytes = static_cast<std::uint32_t>(sizeof(StackPieceRecord) + stack_bytes);

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/core/tables.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "shim/base/sys.h"
+#include "shim/base/text.h"
+#include "shim/core/child.h"
+#include "shim/core/process.h"
+
+namespace siprof::shim {
+namespace {
+
+// Room for the arena to grow in, so that it is mapped anew rarely: address space only.
+constexpr std::uint64_t kLeastMapped = 64u << 20;
+
+// Never changed once it is published, nor unmapped: another thread may be reading it.
+struct Arena {
+  const std::byte* base;
+  std::uint64_t bytes;
+  std::uint64_t id;
+};
+constexpr std::uint32_t kMostArenas =
+    16;  // agents that may follow each other before stacks are copied for good
+constinit Arena g_arenas[kMostArenas] = {};
+constinit std::uint32_t g_arena_count = 0;             // under the attach lock
+constinit std::atomic<const Arena*> g_arena{nullptr};  // release after it is filled in; acquire in handlers
+// The attachment and SharedHeader::arena_generation that were looked at; relaxed, hints.
+constinit std::atomic<std::uint32_t> g_tried{0};
+constinit std::atomic<std::uint64_t> g_tried_session{0};
+constinit std::uint32_t g_row_cache[kRowCacheSize] = {};
+
+struct MapRequest {
+  char path[kArenaPathBytes];
+  std::uint64_t id;
+  std::uint64_t least_bytes;  // that the file has
+  std::uint64_t bytes;
+  long mapped;
+};
+
+SIPROF_SIGNAL_SAFE bool failed(long result) {
+  return result < 0 && result > -4096;
+}
+
+// A path may name something else where we look (another /proc): only this arena's file, as long as it was
+// said to be, which can't shrink, is read without a fault.
+SIPROF_SIGNAL_SAFE bool is_arena(int fd, const MapRequest& request) {
+  ArenaHeader header{};
+  if (sys::call(SYS_pread64, fd, &header, sizeof(header), 0) != sizeof(header)) return false;
+  if (header.magic != kArenaMagic || header.version != kArenaVersion || header.id != request.id) return false;
+  const long seals = sys::call(SYS_fcntl, fd, F_GET_SEALS);
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) return false;
+  const long end = sys::call(SYS_lseek, fd, 0, SEEK_END);
+  return end >= 0 && static_cast<std::uint64_t>(end) >= request.least_bytes;
+}
+
+SIPROF_SIGNAL_SAFE int run_map_child(void* argument) {
+  auto* request = static_cast<MapRequest*>(argument);
+  // Never waits: in a root directory of its own there may be a FIFO of that name.
+  const long fd =
+      sys::call(SYS_openat, AT_FDCWD, request->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+  if (fd < 0 || !is_arena(static_cast<int>(fd), *request)) return kChildRan;
+  request->mapped =
+      sys::call(SYS_mmap, nullptr, request->bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (!failed(request->mapped)) {
+    // Not the app's to have in memory or in a core dump.
+    sys::call(SYS_munlock, request->mapped, request->bytes);
+    sys::call(SYS_madvise, request->mapped, request->bytes, MADV_DONTDUMP);
+  }
+  return kChildRan;
+}
+
+// What CodeMap says of the arena. False: nothing that can be used now.
+SIPROF_SIGNAL_SAFE bool read_arena(const CodeMap* map, MapRequest* request, std::uint64_t* id,
+                                   std::uint64_t* bytes) {
+  const std::uint32_t sequence = map->sequence.load(std::memory_order_acquire);
+  *id = map->arena_id;
+  *bytes = map->arena_bytes;
+  copy_bytes(request->path, map->arena_path, kArenaPathBytes);
+  std::atomic_thread_fence(std::memory_order_acquire);
+  request->path[kArenaPathBytes - 1] = '\0';
+  return sequence % 2 == 0 && map->sequence.load(std::memory_order_relaxed) == sequence && *id != 0;
+}
+
+SIPROF_SIGNAL_SAFE const CodeMap* code_map_of(const SharedHeader* header) {
+  return reinterpret_cast<const CodeMap*>(reinterpret_cast<const char*>(header) + kCodeMapOffset);
+}
+
+SIPROF_SIGNAL_SAFE bool map_in_child(MapRequest* request) {
+  constexpr std::uint64_t kStackBytes = 16 * 1024;
+  const long stack = sys::call(SYS_mmap, nullptr, kStackBytes, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (failed(stack)) return false;
+  request->mapped = -1;
+  const bool ran = run_in_child(run_map_child, request, reinterpret_cast<char*>(stack) + kStackBytes);
+  sys::call(SYS_munmap, stack, kStackBytes);
+  return ran && !failed(request->mapped);
+}
+
+// What an app may use of addresses is its own: under a limit stacks are copied.
+SIPROF_SIGNAL_SAFE bool has_room() {
+  rlimit64 limit{};
+  return sys::call(SYS_prlimit64, 0, RLIMIT_AS, nullptr, &limit) == 0 && limit.rlim_cur == RLIM64_INFINITY;
+}
+
+// False: it is being written at this moment. Under the attach lock.
+SIPROF_SIGNAL_SAFE bool map_arena(const CodeMap* map) {
+  MapRequest request{};
+  std::uint64_t id = 0;
+  std::uint64_t bytes = 0;
+  if (!read_arena(map, &request, &id, &bytes)) return false;
+  const Arena* before = g_arena.load(std::memory_order_relaxed);
+  if (before != nullptr && before->id == id && bytes <= before->bytes) return true;
+  if (g_arena_count == kMostArenas || !has_room()) return true;
+  request.id = id;
+  request.least_bytes = bytes;
+  request.bytes = bytes * 2 > kLeastMapped ? bytes * 2 : kLeastMapped;
+  if (!map_in_child(&request)) return true;
+  Arena& arena = g_arenas[g_arena_count++];
+  arena = {reinterpret_cast<const std::byte*>(request.mapped), request.bytes, id};
+  g_arena.store(&arena, std::memory_order_release);
+  return true;
+}
+
+}  // namespace
+
+bool read_tables(const SharedHeader* header, Tables* tables) {
+  const Arena* arena = g_arena.load(std::memory_order_acquire);
+  if (arena == nullptr) return false;
+  const CodeMap* map = code_map_of(header);
+  // Pairs with the agent's release when it has written.
+  const std::uint32_t sequence = map->sequence.load(std::memory_order_acquire);
+  if (sequence % 2 != 0 || map->arena_id != arena->id) return false;
+  // Pairs with note_unmap(): code that is gone may be followed by other code in its place.
+  if (map->unmap_generation != header->unmap_generation.load(std::memory_order_acquire)) return false;
+  const std::uint32_t ranges = map->range_count;
+  tables->view.arena = arena->base;
+  tables->view.arena_bytes = map->arena_bytes < arena->bytes ? map->arena_bytes : arena->bytes;
+  tables->view.ranges = map->ranges;
+  tables->view.range_count = ranges < kMaxCodeRanges ? ranges : kMaxCodeRanges;
+  tables->view.row_cache = g_row_cache;
+  tables->map = map;
+  tables->sequence = sequence;
+  return true;
+}
+
+bool tables_hold(const Tables& tables) {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return tables.map->sequence.load(std::memory_order_relaxed) == tables.sequence;
+}
+
+void map_tables_if_due(const SharedHeader* header) {
+  // Pairs with the agent's release after it has named the arena.
+  const std::uint32_t generation = header->arena_generation.load(std::memory_order_acquire);
+  if (SIPROF_LIKELY(generation == g_tried.load(std::memory_order_relaxed) &&
+                    header->session == g_tried_session.load(std::memory_order_relaxed)))
+    return;
+  if (generation == 0 || !may_call()) return;
+  std::uint32_t free = 0;
+  if (!g_process.attaching.compare_exchange_strong(free, 1, std::memory_order_acquire)) return;
+  if (map_arena(code_map_of(header))) {
+    g_tried.store(generation, std::memory_order_relaxed);
+    g_tried_session.store(header->session, std::memory_order_relaxed);
+  }
+  g_process.attaching.store(0, std::memory_order_release);  // pairs with the acquire above
+}
+
+void note_unmap() {
+  std::uint64_t session = 0;
+  SharedHeader* header = attached_header(&session);
+  if (header != nullptr) header->unmap_generation.fetch_add(1, std::memory_order_release);
+}
+
+}  // namespace siprof::shim

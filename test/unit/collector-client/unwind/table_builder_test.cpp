@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables are made once, in the background, and a process can open what it is told.
+#include "collector-client/unwind/table_builder.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+
+#include "collector-client/symbolize/elf_image.h"
+#include "proto/siprof/unwind_tables.h"
+
+namespace siprof::client {
+namespace {
+
+Module module_of(const char* path) {
+  Module module;
+  module.path = path;
+  auto image = ElfImage::open(UniqueFd(::open(path, O_RDONLY | O_CLOEXEC)), nullptr);
+  REQUIRE(image.ok());
+  module.image = *image;
+  return module;
+}
+
+std::uint32_t wait_for(TableBuilder& tables, const Module& module) {
+  for (int i = 0; i < 2000 && tables.place_of(&module) == 0; ++i, usleep(10'000)) tables.generation();
+  return tables.place_of(&module);
+}
+
+}  // namespace
+
+TEST_CASE("a module's table is made once and lies in the arena") {
+  TableBuilder tables;
+  REQUIRE(tables.arena() != nullptr);
+  const Module libc = module_of("/lib/x86_64-linux-gnu/libc.so.6");
+  CHECK(tables.place_of(&libc) == 0);
+  const std::uint32_t place = wait_for(tables, libc);
+  REQUIRE(place != 0);
+  const std::uint64_t generation = tables.generation();
+  const std::uint64_t bytes = tables.arena()->bytes();
+  CHECK(tables.place_of(&libc) == place);
+  CHECK(tables.generation() == generation);
+  CHECK(tables.arena()->bytes() == bytes);
+
+  const UniqueFd file(::open(tables.arena()->path().c_str(), O_RDONLY | O_CLOEXEC));
+  REQUIRE(file);
+  ArenaHeader header{};
+  REQUIRE(::pread(file.get(), &header, sizeof header, 0) == sizeof header);
+  CHECK(header.magic == kArenaMagic);
+  CHECK(header.id == tables.arena()->id());
+  CHECK((::fcntl(file.get(), F_GET_SEALS) & F_SEAL_SHRINK) != 0);
+  UnwindTable table{};
+  REQUIRE(::pread(file.get(), &table, sizeof table, off_t{place} * kArenaAlignment) == sizeof table);
+  CHECK(table.rows == tables.rows());
+}
+
+TEST_CASE("a module that is gone is forgotten, also while its table is made") {
+  TableBuilder tables;
+  const Module first = module_of("/lib/x86_64-linux-gnu/libc.so.6");
+  const Module second = module_of("/usr/lib/x86_64-linux-gnu/libstdc++.so.6");
+  tables.place_of(&first);
+  tables.place_of(&second);
+  tables.forget({&first, &second});
+  const Module again = module_of("/bin/sh");
+  CHECK(wait_for(tables, again) != 0);
+  CHECK(tables.place_of(&first) == 0);  // asked for anew
+  CHECK(wait_for(tables, first) != 0);
+}
+
+TEST_CASE("files without call-frame information and code without a file have no table") {
+  TableBuilder tables;
+  CHECK(tables.place_of(nullptr) == 0);
+  Module anonymous;
+  anonymous.path = "[anon]";
+  CHECK(tables.place_of(&anonymous) == 0);
+}
+
+}  // namespace siprof::client
