@@ -15,7 +15,7 @@ namespace siprof::shim {
 namespace {
 
 // Room for the arena to grow in, so that it is mapped anew rarely: address space only.
-constexpr std::uint64_t kLeastMapped = 64u << 20;
+constexpr std::uint64_t kLeastMapped = 32u << 20;
 
 // Never changed once it is published, nor unmapped: another thread may be reading it.
 struct Arena {
