@@ -121,6 +121,12 @@ export async function startServer(manifestPath) {
   const self = { mode: 'normal', token: '', delayMs: 0, requests: [], url: '', close: () => {} };
   const json = (response, status, body) =>
     response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
+  // As a server does that dies in the middle of an answer.
+  function breakOff(response, data) {
+    const text = JSON.stringify(data);
+    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) });
+    response.write(text.slice(0, text.length / 2), () => setTimeout(() => response.destroy(), 50));
+  }
 
   function serve(request, response, body) {
     const url = new URL(request.url, 'http://localhost');
@@ -149,7 +155,9 @@ export async function startServer(manifestPath) {
       if (!url.pathname.startsWith('/api/v1/')) throw new Refusal(404, 'not_found', 'no such path');
       if (url.pathname === '/api/v1/profile')
         return response.writeHead(200, { 'Content-Type': 'application/octet-stream' }).end(gzipSync('a profile'));
-      return json(response, 200, answer(decodeURIComponent(url.pathname.slice(8)), url.searchParams, self.mode));
+      const data = answer(decodeURIComponent(url.pathname.slice(8)), url.searchParams, self.mode);
+      if (self.mode === 'cut') return breakOff(response, data);
+      return json(response, 200, data);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       return json(response, error.status, { error: { code: error.code, message: error.message } });

@@ -61,6 +61,18 @@ pageTest(
   },
 );
 
+pageTest(
+  'an answer that breaks off is a collector that does not answer',
+  { query: '?service=checkout-api', mode: 'cut', expected: refused },
+  async (page, server) => {
+    await page.waitForSelector('.banner:not([hidden])');
+    assert.match(await page.textContent('.banner-text'), /does not answer/);
+    server.mode = 'normal';
+    await page.click('.banner .button');
+    await painted(page);
+  },
+);
+
 pageTest('a service that is unknown is not silently another one', { query: '?service=gone' }, async (page) => {
   await page.waitForSelector('.page-notice .notice');
   assert.match(await page.textContent('.page-notice'), /nothing of “gone”/);

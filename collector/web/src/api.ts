@@ -87,15 +87,15 @@ async function failure(response: Response): Promise<ApiError> {
 
 async function get<T>(path: string, query: Query, signal?: AbortSignal): Promise<T> {
   const address = query.length ? `${path}?${new URLSearchParams(query)}` : path;
-  let response: Response;
   try {
-    response = await fetch(address, { signal: signal ?? null, headers: { Accept: 'application/json' } });
+    const response = await fetch(address, { signal: signal ?? null, headers: { Accept: 'application/json' } });
+    if (!response.ok) throw await failure(response);
+    return (await response.json()) as T;
   } catch (error) {
-    if (signal?.aborted) throw error;
+    // fetch() and a body that breaks off reject with a TypeError, whatever the cause.
+    if (signal?.aborted || !(error instanceof TypeError)) throw error;
     throw new ApiError(0, 'unreachable', 'The collector does not answer. Is siprof-collector running?');
   }
-  if (!response.ok) throw await failure(response);
-  return (await response.json()) as T;
 }
 
 function selection(state: State): Query {
