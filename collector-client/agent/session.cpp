@@ -137,18 +137,19 @@ void Session::publish_code() {
   pool_->publish({unmap_generation_, arena->id(), arena->bytes(), arena->path()}, ranges_);
 }
 
+// Where the map is known to be old; not at every such sign. A process whose /proc isn't in sight reads it
+// itself.
+void Session::look_for_mappings() {
+  if (steady_now() - maps_read_at_ <= kMapsPause) return;
+  if (view_.maps_are_live()) return read_mappings();
+  pool_->request_refresh();
+  maps_read_at_ = steady_now();
+}
+
 // Mappings that the process has changed, and tables that were made since.
 void Session::follow_code() {
-  const bool unmapped = pool_->unmap_generation() != unmap_generation_;
-  if (unmapped && steady_now() - maps_read_at_ > kMapsPause) {
-    if (view_.maps_are_live())
-      read_mappings();
-    else
-      pool_->request_refresh();
-    maps_read_at_ = steady_now();
-  } else if (workshop_.tables.generation() != tables_generation_) {
-    publish_code();
-  }
+  if (pool_->unmap_generation() != unmap_generation_) look_for_mappings();
+  if (workshop_.tables.generation() != tables_generation_) publish_code();
 }
 
 void Session::take_over_mappings(const Session& before) {
@@ -211,16 +212,7 @@ void Session::unwind(const RawSample& sample) {
 
 void Session::add(const RawSample& sample) {
   ++samples_;
-  const absl::Time now = steady_now();
-  const bool known = map_.find(sample.record.registers[kRip]) != nullptr;
-  if (!known && now - maps_read_at_ > kMapsPause) {
-    if (view_.maps_are_live()) {
-      read_mappings();
-    } else {
-      pool_->request_refresh();
-      maps_read_at_ = now;
-    }
-  }
+  if (map_.find(sample.record.registers[kRip]) == nullptr) look_for_mappings();
   if (sample.frames.empty())
     unwind(sample);
   else

@@ -85,6 +85,7 @@ class Session {
   void add(const RawSample& sample);
   absl::Time steady_now() const;
   void read_mappings();
+  void look_for_mappings();
   void update_mappings();
   void publish_code();
   void follow_code();
@@ -113,11 +114,11 @@ class Session {
   std::uint32_t hz_;
   bool cpu_on_;
   std::uint64_t samples_ = 0;
-  const std::uint64_t
-      inherited_ticks_;  // of attachments before: counted as lost, or in a session before this one
+  // Of attachments before: counted as lost, or in a session before this one.
+  const std::uint64_t inherited_ticks_;
   std::uint64_t added_ticks_ = 0;
-  std::uint64_t accounted_ticks_ =
-      0;  // inherited, added or dropped for a full pool, as of the last account()
+  // Inherited, added or dropped for a full pool, as of the last account().
+  std::uint64_t accounted_ticks_ = 0;
   SharedCounters counted_{};
   DrainStatistics drained_{};
   Counters found_;  // by looking at this process's files; moved into the window by account()

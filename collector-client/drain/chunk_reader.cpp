@@ -131,8 +131,7 @@ bool ChunkReader::read_frames(const std::byte* at, std::uint32_t bytes, Chain& c
   if (fields.frames == 0 || fields.frames > (bytes - sizeof(FramesRecord)) / sizeof(std::uint64_t))
     return false;
   if (fields.weight == 0) return true;  // the process gave it up and writes another
-  RawSample sample;
-  sample.record = {};
+  RawSample sample{};
   sample.record.time_ns = fields.time_ns;
   sample.record.period_ns = fields.period_ns;
   sample.record.weight = fields.weight;
@@ -141,8 +140,8 @@ bool ChunkReader::read_frames(const std::byte* at, std::uint32_t bytes, Chain& c
   sample.frames.resize(fields.frames);
   memcpy(sample.frames.data(), at + sizeof(FramesRecord), fields.frames * sizeof(std::uint64_t));
   sample.record.registers[kRegisterIp] = sample.frames[0];
-  chain.pending = std::move(sample);
-  emit(chain, sink);
+  ++statistics_.samples;
+  sink(sample);
   return true;
 }
 

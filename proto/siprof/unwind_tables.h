@@ -86,8 +86,8 @@ struct CodeRange {
   std::uint64_t end;
   std::uint64_t bias;   // file address = process address - bias, modulo 2^64
   std::uint32_t table;  // place in the arena / 64; 0: no table
-  std::uint32_t
-      has_fps;  // 1: without a table because nobody wrote one (code made at run time): frame pointers
+  // 1: nobody wrote call-frame information (code made at run time); its frames have frame pointers.
+  std::uint32_t has_fps;
 };
 static_assert(sizeof(CodeRange) == 32);
 

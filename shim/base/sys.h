@@ -5,7 +5,9 @@
 #pragma once
 
 #include <linux/time_types.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -46,6 +48,23 @@ __attribute__((always_inline)) inline long call(long number, Args... args) {
 
 __attribute__((always_inline)) inline std::int32_t thread_id() {
   return static_cast<std::int32_t>(call(SYS_gettid));
+}
+
+constexpr bool failed(long result) {
+  return result < 0 && result > -4096;
+}
+
+// Zeroed memory of this process alone, or -errno.
+__attribute__((always_inline)) inline long map_private(std::uint64_t bytes) {
+  return call(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+              -1, 0);
+}
+
+// In nanoseconds. Not by the vDSO, which isn't there in every process.
+__attribute__((always_inline)) inline std::uint64_t clock_ns(int clock) {
+  timespec now{};
+  call(SYS_clock_gettime, clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 // The kernel's signal set: bit N-1 is signal N.

@@ -39,27 +39,12 @@ constinit std::uint32_t g_unanswered = 0;
 // The attachment whose agent a reaper has waited for; relaxed, a hint.
 constinit std::atomic<std::uint64_t> g_awaited{0};
 
-std::uint64_t monotonic_ns() {
-  timespec now{};
-  sys::call(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-SIPROF_SIGNAL_SAFE bool failed(long result) {
-  return result < 0 && result > -4096;
-}
-
-SIPROF_SIGNAL_SAFE long map_private(std::uint64_t bytes) {
-  return sys::call(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-}
-
 // The page that tells a forked child that it is one.
 SIPROF_SIGNAL_SAFE Session* session_page() {
   Session* page = g_process.session.load(std::memory_order_acquire);
   if (page != nullptr) return page;
-  const long mapped = map_private(4096);
-  if (failed(mapped)) return nullptr;
+  const long mapped = sys::map_private(4096);
+  if (sys::failed(mapped)) return nullptr;
   // Without it (before Linux 4.14) a child made by a raw clone could not be told
   // from its parent: then rather no profile.
   if (sys::call(SYS_madvise, mapped, 4096, MADV_WIPEONFORK) != 0) return nullptr;
@@ -116,8 +101,8 @@ SIPROF_SIGNAL_SAFE void end_idle_middle() {
 
 SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number, bool first_try_failed) {
   if (children_are_elsewhere()) return AttachStep::kAgent;
-  const long stack = map_private(kAttachStackBytes);
-  if (failed(stack)) return AttachStep::kMemory;
+  const long stack = sys::map_private(kAttachStackBytes);
+  if (sys::failed(stack)) return AttachStep::kMemory;
   auto* request = reinterpret_cast<AttachRequest*>(stack);
   request->now_ns = now_ns;
   request->session = number;
@@ -204,7 +189,8 @@ void attach_as_reaper() {
   if (header == nullptr || g_awaited.exchange(session, std::memory_order_relaxed) == session) return;
   constexpr timespec kPause{0, 1'000'000};
   // Until its first heartbeat the header has one from the future, which is the grace it is given.
-  for (int i = 0; i < 200 && header->heartbeat_ns.load(std::memory_order_relaxed) > monotonic_ns(); ++i)
+  for (int i = 0;
+       i < 200 && header->heartbeat_ns.load(std::memory_order_relaxed) > sys::clock_ns(CLOCK_MONOTONIC); ++i)
     sys::call(SYS_nanosleep, &kPause, nullptr);
 }
 
@@ -217,7 +203,7 @@ bool attach_now() {
   sys::SignalSet old = 0;
   sys::change_mask(SIG_BLOCK, &all, &old);
   std::uint64_t session = 0;
-  attach_if_due(monotonic_ns(), &session);
+  attach_if_due(sys::clock_ns(CLOCK_MONOTONIC), &session);
   sys::change_mask(SIG_SETMASK, &old, nullptr);
   return true;
 }

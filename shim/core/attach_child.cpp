@@ -23,10 +23,6 @@ namespace {
 
 constexpr std::uint64_t kStartGraceNs = 6'000'000'000;
 
-SIPROF_SIGNAL_SAFE bool failed(long result) {
-  return result < 0 && result > -4096;
-}
-
 // How many chunks may be reserved: an eighth of the address space that is left.
 SIPROF_SIGNAL_SAFE std::uint32_t chunks_within_limits() {
   rlimit64 limit{};
@@ -49,7 +45,7 @@ SIPROF_SIGNAL_SAFE std::uint32_t chunks_within_limits() {
 SIPROF_SIGNAL_SAFE long make_memory(std::uint32_t chunks) {
   const std::uint64_t bytes = kSharedHeaderBytes + std::uint64_t{chunks} * kChunkBytes;
   const long fd = sys::call(SYS_memfd_create, "siprof", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (failed(fd)) return fd;
+  if (sys::failed(fd)) return fd;
   // This process's limit, not the app's. SIGXFSZ is blocked like all signals.
   rlimit64 size{};
   if (sys::call(SYS_prlimit64, 0, RLIMIT_FSIZE, nullptr, &size) == 0 && size.rlim_cur < bytes) {
@@ -57,9 +53,9 @@ SIPROF_SIGNAL_SAFE long make_memory(std::uint32_t chunks) {
     sys::call(SYS_prlimit64, 0, RLIMIT_FSIZE, &size, nullptr);
   }
   long result = sys::call(SYS_ftruncate, fd, bytes);
-  if (!failed(result)) result = sys::call(SYS_fallocate, fd, 0, 0, bytes);
-  if (!failed(result)) result = sys::call(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK);
-  if (!failed(result)) return fd;
+  if (!sys::failed(result)) result = sys::call(SYS_fallocate, fd, 0, 0, bytes);
+  if (!sys::failed(result)) result = sys::call(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK);
+  if (!sys::failed(result)) return fd;
   sys::call(SYS_close, fd);
   return result;
 }
@@ -78,7 +74,7 @@ SIPROF_SIGNAL_SAFE bool map_memory(AttachRequest* request, long fd, bool again) 
   const int flags = MAP_SHARED | MAP_NORESERVE | (again ? MAP_FIXED : 0);
   if (again) extend_to_mapping(*request, fd);
   const long at = sys::call(SYS_mmap, request->mapping, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
-  if (failed(at)) return false;
+  if (sys::failed(at)) return false;
   // The app may have asked to have everything locked; this isn't the app's. Its core
   // dumps needn't hold it either.
   sys::call(SYS_munlock, at, bytes);
@@ -234,7 +230,7 @@ int run_attach_child(void* argument) {
   if (!again) request->max_chunks = chunks_within_limits();
   if (request->max_chunks == 0) return kChildRan;
   const long fd = make_memory(request->chunks);
-  if (failed(fd) || !write_header(*request, fd)) return kChildRan;
+  if (sys::failed(fd) || !write_header(*request, fd)) return kChildRan;
   if (!again && !map_memory(request, fd, again)) return kChildRan;
   make_secret();
   Handover handover{};

@@ -12,8 +12,8 @@
 namespace siprof::shim {
 namespace {
 
-constexpr std::uint32_t kUsualFrames =
-    64;  // on the handler's stack; deeper ones are walked again, into the ring
+// On the handler's stack; deeper ones are walked again, into the ring.
+constexpr std::uint32_t kUsualFrames = 64;
 
 SIPROF_SIGNAL_SAFE Counter reason_of(WalkEnd end) {
   switch (end) {
@@ -46,6 +46,13 @@ SIPROF_SIGNAL_SAFE void fill(FramesRecord* record, const ThreadState& thread, co
   record->sample.flags = result.end == WalkEnd::kTooDeep ? kTooManyFrames : 0u;
 }
 
+SIPROF_SIGNAL_SAFE void count_walked(const WalkResult& result, const Tick& tick) {
+  count(Counter::stack_walked);
+  if (result.fp_frames != 0) count(Counter::stack_by_fp);
+  count(Counter::samples);
+  count(Counter::ticks, tick.weight);
+}
+
 struct Walked {
   const Tables& tables;
   WalkRegisters registers;
@@ -73,10 +80,7 @@ SIPROF_SIGNAL_SAFE bool walk_deep(RingWriter* writer, const Walked& walked, Thre
     count(reason_of(result.end));
     return false;
   }
-  count(Counter::stack_walked);
-  if (result.fp_frames != 0) count(Counter::stack_by_fp);
-  count(Counter::samples);
-  count(Counter::ticks, tick.weight);
+  count_walked(result, tick);
   return true;
 }
 
@@ -99,10 +103,7 @@ SIPROF_SIGNAL_SAFE bool walk_usual(RingWriter* writer, const Walked& walked, Thr
   fill(record, thread, tick, result);
   copy_bytes(record + 1, addresses, 8 * result.frames);
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
-  count(Counter::stack_walked);
-  if (result.fp_frames != 0) count(Counter::stack_by_fp);
-  count(Counter::samples);
-  count(Counter::ticks, tick.weight);
+  count_walked(result, tick);
   return true;
 }
 

@@ -59,7 +59,7 @@ bool run_in_child(int (*run)(void*), void* argument, char* stack_top) {
   for (;; call.shares_descriptors = false) {
     const unsigned long files = call.shares_descriptors ? CLONE_FILES : 0;
     const long child = siprof_clone(CLONE_VM | CLONE_VFORK | CLONE_UNTRACED | files, stack_top, enter, &call);
-    if (child < 0 && child > -4096) return false;
+    if (sys::failed(child)) return false;
     int status = 0;
     sys::call(SYS_wait4, child, &status, __WCLONE, nullptr);
     if (!WIFEXITED(status)) return false;

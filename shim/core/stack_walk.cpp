@@ -72,16 +72,17 @@ class Walk {
     std::uint64_t word = 0;
     switch (rule_kind(rule)) {
       case RowKind::kSp:
-        return leave(registers_.sp + 8 * a, rule_b(rule));
+        return leave_saved(registers_.sp + 8 * a, rule_b(rule));
       case RowKind::kFp:
-        return leave(registers_.fp + 8 * a, rule_b(rule));
+        return leave_saved(registers_.fp + 8 * a, rule_b(rule));
       case RowKind::kPlt:
         return leave(registers_.sp + ((registers_.ip & 15) >= a ? 16 : 8), 0);
       case RowKind::kDerefSp:
         if (!load(registers_.sp + 8 * (a & 63), &word)) return stop(WalkEnd::kBounds);
-        return leave(word + 8 * (a >> 6), rule_b(rule));
+        return leave_saved(word + 8 * (a >> 6), rule_b(rule));
       case RowKind::kDerefFp:
-        return leave_aligned(a, rule_b(rule) != 0);
+        if (!load(registers_.fp - 8 * (a & 63), &word)) return stop(WalkEnd::kBounds);
+        return leave(word + 8 * (a >> 6), rule_b(rule) != 0 ? registers_.fp : 0);
       case RowKind::kSignal:
         return leave_handler();
       case RowKind::kOutermost:
@@ -117,24 +118,16 @@ class Walk {
     return ip != 0 || stop(WalkEnd::kComplete);
   }
 
-  // The caller's frame is above its callee's.
-  __attribute__((always_inline)) inline bool leave(std::uint64_t cfa, std::uint64_t b) {
+  // The caller's frame is above its callee's. Its fp was saved at `fp_place`, nowhere if that is 0.
+  __attribute__((always_inline)) inline bool leave(std::uint64_t cfa, std::uint64_t fp_place) {
     std::uint64_t ip = 0;
     std::uint64_t fp = registers_.fp;
-    if (cfa <= registers_.sp || !load(cfa - 8, &ip) || (b != 0 && !load(cfa - 8 * b, &fp)))
+    if (cfa <= registers_.sp || !load(cfa - 8, &ip) || (fp_place != 0 && !load(fp_place, &fp)))
       return stop(WalkEnd::kBounds);
     return enter(ip, cfa, fp);
   }
-
-  bool leave_aligned(std::uint64_t a, bool saved) {
-    std::uint64_t word = 0;
-    if (!load(registers_.fp - 8 * (a & 63), &word)) return stop(WalkEnd::kBounds);
-    const std::uint64_t cfa = word + 8 * (a >> 6);
-    std::uint64_t ip = 0;
-    std::uint64_t fp = registers_.fp;
-    if (cfa <= registers_.sp || !load(cfa - 8, &ip) || (saved && !load(registers_.fp, &fp)))
-      return stop(WalkEnd::kBounds);
-    return enter(ip, cfa, fp);
+  __attribute__((always_inline)) inline bool leave_saved(std::uint64_t cfa, std::uint64_t b) {
+    return leave(cfa, b != 0 ? cfa - 8 * b : 0);
   }
 
   bool leave_by_fp() {
@@ -170,8 +163,13 @@ class Walk {
   WalkEnd end_ = WalkEnd::kTooDeep;
 };
 
-// The last range that starts at or before `address`, if it holds it.
-SIPROF_SIGNAL_SAFE const CodeRange* find_range(const CodeView& view, std::uint64_t address) {
+bool holds(const CodeRange& range, std::uint64_t address) {
+  return address >= range.start && address < range.end;
+}
+
+// The range that holds `address`: a copy, because the original may be rewritten at any moment. Holds nothing
+// when there is none.
+SIPROF_SIGNAL_SAFE CodeRange find_range(const CodeView& view, std::uint64_t address) {
   std::uint32_t low = 0;
   std::uint32_t high = view.range_count;
   while (low < high) {
@@ -181,8 +179,8 @@ SIPROF_SIGNAL_SAFE const CodeRange* find_range(const CodeView& view, std::uint64
     else
       high = middle;
   }
-  if (low == 0 || address >= view.ranges[low - 1].end) return nullptr;
-  return &view.ranges[low - 1];
+  const CodeRange found = low != 0 ? view.ranges[low - 1] : CodeRange{};
+  return holds(found, address) ? found : CodeRange{};
 }
 
 // The row's rule, by the cache if it knows.
@@ -210,25 +208,22 @@ __attribute__((always_inline)) inline std::uint32_t find_rule(const CodeView& vi
 WalkResult walk_stack(const CodeView& view, WalkRegisters registers, StackBounds current, StackBounds own,
                       std::uint64_t* addresses, std::uint32_t most) {
   Walk walk(view, registers, current, own);
-  const CodeRange* range = nullptr;
+  CodeRange range{};
   Table table{};
   bool has_table = false;
   std::uint32_t frames = 0;
   bool more = true;
   while (more && frames < most) {
     const std::uint64_t lookup = walk.ip() - (walk.exact() ? 0 : 1);
-    if (range == nullptr || lookup < range->start || lookup >= range->end) {
+    if (!holds(range, lookup)) {
       range = find_range(view, lookup);
-      has_table = range != nullptr && range->table != 0 && open_table(view, range->table, &table);
+      has_table = range.table != 0 && open_table(view, range.table, &table);
     }
     std::uint32_t rule = make_rule(RowKind::kNone);
-    if (has_table) rule = find_rule(view, table, lookup - range->bias);
+    if (has_table) rule = find_rule(view, table, lookup - range.bias);
     // The kernel enters a trampoline's first byte as if by a return, and its table begins one byte before.
     addresses[frames++] = rule_kind(rule) == RowKind::kSignal ? walk.ip() : lookup;
-    if (range == nullptr)
-      more = walk.stop(WalkEnd::kUnknown);
-    else
-      more = walk.step(rule, range->has_fps != 0);
+    more = range.end != 0 ? walk.step(rule, range.has_fps != 0) : walk.stop(WalkEnd::kUnknown);
   }
   return {frames, walk.fp_frames(), walk.end()};
 }

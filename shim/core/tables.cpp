@@ -23,8 +23,8 @@ struct Arena {
   std::uint64_t bytes;
   std::uint64_t id;
 };
-constexpr std::uint32_t kMostArenas =
-    16;  // agents that may follow each other before stacks are copied for good
+// Agents that may follow each other before stacks are copied for good.
+constexpr std::uint32_t kMostArenas = 16;
 constinit Arena g_arenas[kMostArenas] = {};
 constinit std::uint32_t g_arena_count = 0;             // under the attach lock
 constinit std::atomic<const Arena*> g_arena{nullptr};  // release after it is filled in; acquire in handlers
@@ -40,10 +40,6 @@ struct MapRequest {
   std::uint64_t bytes;
   long mapped;
 };
-
-SIPROF_SIGNAL_SAFE bool failed(long result) {
-  return result < 0 && result > -4096;
-}
 
 // A path may name something else where we look (another /proc): only this arena's file, as long as it was
 // said to be, which can't shrink, is read without a fault.
@@ -65,7 +61,7 @@ SIPROF_SIGNAL_SAFE int run_map_child(void* argument) {
   if (fd < 0 || !is_arena(static_cast<int>(fd), *request)) return kChildRan;
   request->mapped =
       sys::call(SYS_mmap, nullptr, request->bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
-  if (!failed(request->mapped)) {
+  if (!sys::failed(request->mapped)) {
     // Not the app's to have in memory or in a core dump.
     sys::call(SYS_munlock, request->mapped, request->bytes);
     sys::call(SYS_madvise, request->mapped, request->bytes, MADV_DONTDUMP);
@@ -91,13 +87,12 @@ SIPROF_SIGNAL_SAFE const CodeMap* code_map_of(const SharedHeader* header) {
 
 SIPROF_SIGNAL_SAFE bool map_in_child(MapRequest* request) {
   constexpr std::uint64_t kStackBytes = 16 * 1024;
-  const long stack = sys::call(SYS_mmap, nullptr, kStackBytes, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (failed(stack)) return false;
+  const long stack = sys::map_private(kStackBytes);
+  if (sys::failed(stack)) return false;
   request->mapped = -1;
   const bool ran = run_in_child(run_map_child, request, reinterpret_cast<char*>(stack) + kStackBytes);
   sys::call(SYS_munmap, stack, kStackBytes);
-  return ran && !failed(request->mapped);
+  return ran && !sys::failed(request->mapped);
 }
 
 // What an app may use of addresses is its own: under a limit stacks are copied.

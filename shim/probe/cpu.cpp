@@ -26,9 +26,7 @@ SIPROF_SIGNAL_SAFE std::uint64_t monotonic_ns() {
 
 // CPU time, so that being preempted in the handler isn't counted as its cost.
 SIPROF_SIGNAL_SAFE std::uint64_t thread_cpu_ns() {
-  timespec used{};
-  sys::call(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &used);
-  return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(used.tv_nsec);
+  return sys::clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 // Whether the tick is this thread's own: one made without libc may share the storage of
