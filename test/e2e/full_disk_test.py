@@ -28,9 +28,9 @@ class FullDiskTest(WorldTest):
         return folder
 
     def fill(self, folder):
-        """Takes what room there is; what is given back makes it free again."""
+        """Takes what room there is, also again; what is given back makes it free."""
         path = folder / "ballast"
-        with open(path, "wb", buffering=0) as file:
+        with open(path, "ab", buffering=0) as file:
             try:
                 while True:
                     file.write(b"x" * 4096)
@@ -94,8 +94,12 @@ class FullDiskTest(WorldTest):
         relay = Relay(self.world, collector.grpc_port)
         app = self.world.run_app(relay.url, self.world.load, 16, env={"SIPROF_SPOOL": disk / "spool"})
         wait_for("a stored profile", lambda: collector.metric("siprof_ingest_profiles_stored_total") > 0, 10)
-        self.fill(disk)
-        wait_for("a counted error", lambda: self.exporter_counters(app).get("spool_disk_errors", 0) > 0, 10)
+
+        def refused():
+            self.fill(disk)  # each time: a profile that was acknowledged has left room for the next
+            return self.exporter_counters(app).get("spool_disk_errors", 0) > 0
+
+        wait_for("a counted error", refused, 10)
         wait_for("a line in the log", lambda: "profiles wait in memory" in self.world.log(), 5)
         facts = app.end()
         self.world.agents_gone()
