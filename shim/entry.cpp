@@ -11,6 +11,7 @@
 #include "shim/core/signal.h"
 #include "shim/core/thread.h"
 #include "shim/core/timer.h"
+#include "shim/core/unmaps.h"
 #include "shim/probe/cpu.h"
 
 namespace siprof::shim {
@@ -27,6 +28,7 @@ void after_fork_in_child() {
   g_process.next_attach_ns.store(0, std::memory_order_relaxed);
   for (auto& cell : g_process.early) cell.store(0, std::memory_order_relaxed);
   reset_signal_lock();
+  forget_unmaps_under_way();
   ThreadState& thread = this_thread();
   if (may_call()) {
     g_process.pid = sys::thread_id();

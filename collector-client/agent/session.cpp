@@ -11,7 +11,6 @@
 namespace siprof::client {
 namespace {
 
-constexpr absl::Duration kMapsPause = absl::Milliseconds(200);  // between two looks for an unknown address
 constexpr absl::Duration kCpuTimePause = absl::Milliseconds(250);
 constexpr absl::Duration kThreadsPause = absl::Seconds(1);  // between two looks for threads that ended
 constexpr std::size_t kMostLooks = 16;                      // at living ones, each time
@@ -46,14 +45,6 @@ std::uint64_t next_number() {
   return ++last;
 }
 
-// Of the first mapping that belongs to the executable.
-const Module* main_module(const ModuleMap& map, const std::string& executable) {
-  for (const CodeMapping& mapping : map.mappings()) {
-    if (mapping.module != nullptr && mapping.module->path == executable) return mapping.module;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Workshop& workshop)
@@ -63,7 +54,7 @@ Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Works
       view_(std::move(view)),
       pool_(std::move(pool)),
       workshop_(workshop),
-      map_(workshop.modules, view_.opener()),
+      code_(view_, *pool_, workshop.modules, workshop.tables, workshop.clock),
       reader_(pool_->chunks(), pool_->chunk_count()),
       hz_(std::clamp<std::uint32_t>(view_.message().hz, 1, 1000)),
       cpu_on_((view_.message().kinds & kKindCpu) != 0),
@@ -76,7 +67,6 @@ absl::StatusOr<std::unique_ptr<Session>> Session::begin(AttachRequest request, c
   request.memory.reset();
   std::unique_ptr<Session> session(new Session(ProcessView(std::move(request)), *std::move(pool), workshop));
   session->beat();
-  session->read_mappings();
   session->find_identity(run_id);
   session->cpu_time_ns_ = session->view_.cpu_time_ns().value_or(0);
   return session;
@@ -84,78 +74,12 @@ absl::StatusOr<std::unique_ptr<Session>> Session::begin(AttachRequest request, c
 
 void Session::find_identity(const std::string& run_id) {
   ProcessFacts facts = view_.facts();
-  facts.runtime_version = libc_version(map_);
+  facts.runtime_version = libc_version(code_.map());
   facts.run_id = run_id;
   const Attributes attributes = resource_of(facts, &warnings_);
-  series_ = workshop_.aggregator.series(attributes, main_module(map_, view_.executable()));
+  series_ = workshop_.aggregator.series(attributes, code_.executable());
   const auto service = attributes.find("service.name");
   service_ = service != attributes.end() ? service->second : "";
-}
-
-absl::Time Session::steady_now() const {
-  return absl::UnixEpoch() + absl::Nanoseconds(workshop_.clock.monotonic_ns());
-}
-
-void Session::read_mappings() {
-  maps_read_at_ = steady_now();
-  unmap_generation_ = pool_->unmap_generation();
-  const std::string text = view_.read_maps();
-  // Empty after exec and at the end: what was known is right for what was sampled.
-  if (!text.empty()) {
-    maps_text_ = text;
-  } else if (map_.mappings().empty()) {
-    maps_text_ = view_.first_maps();
-  } else {
-    return;
-  }
-  update_mappings();
-}
-
-// Modules are shared by all processes; what can't be read is counted where it was met.
-void Session::update_mappings() {
-  const Counters before = workshop_.modules.failures();
-  map_.update(maps_text_);
-  for (const auto& [name, count] : workshop_.modules.failures()) {
-    const auto known = before.find(name);
-    found_[name] += count - (known != before.end() ? known->second : 0);
-  }
-  publish_code();
-}
-
-// What handlers of the process walk with: the modules' tables, as far as there are any.
-void Session::publish_code() {
-  const TableArena* arena = workshop_.tables.arena();
-  if (arena == nullptr) return;
-  tables_generation_ = workshop_.tables.generation();
-  ranges_.clear();
-  for (const CodeMapping& mapping : map_.mappings()) {
-    // Code made at run time: its makers keep frame pointers, or nobody can walk it.
-    const std::uint32_t has_fps = mapping.module == nullptr ? 1 : 0;
-    ranges_.push_back(
-        {mapping.start, mapping.end, mapping.bias, workshop_.tables.place_of(mapping.module), has_fps});
-  }
-  pool_->publish({unmap_generation_, arena->id(), arena->bytes(), arena->path()}, ranges_);
-}
-
-// Where the map is known to be old; not at every such sign. A process whose /proc isn't in sight reads it
-// itself.
-void Session::look_for_mappings() {
-  if (steady_now() - maps_read_at_ <= kMapsPause) return;
-  if (view_.maps_are_live()) return read_mappings();
-  pool_->request_refresh();
-  maps_read_at_ = steady_now();
-}
-
-// Mappings that the process has changed, and tables that were made since.
-void Session::follow_code() {
-  if (pool_->unmap_generation() != unmap_generation_) look_for_mappings();
-  if (workshop_.tables.generation() != tables_generation_) publish_code();
-}
-
-void Session::take_over_mappings(const Session& before) {
-  if (!map_.mappings().empty()) return;
-  maps_text_ = before.maps_text_;
-  update_mappings();
 }
 
 std::uint64_t Session::drain(bool final) {
@@ -164,7 +88,7 @@ std::uint64_t Session::drain(bool final) {
   const auto sink = [this](const RawSample& sample) { add(sample); };
   reader_.drain(sink, final);
   if (final) return samples_ - before;
-  follow_code();
+  code_.follow();
   reclaim_dead_threads();
   const std::uint32_t in_use = reader_.statistics().chunks_in_use;
   if (in_use > pool_->chunk_count() / 2 && pool_->grow()) reader_.set_chunks(pool_->chunk_count());
@@ -174,7 +98,7 @@ std::uint64_t Session::drain(bool final) {
 // A thread that lives and does nothing costs a look now and then, a few of them a second.
 // Those of the dead go at once: their chunks may be all that is left.
 void Session::reclaim_dead_threads() {
-  const absl::Time now = steady_now();
+  const absl::Time now = steady_time(workshop_.clock);
   const bool pressed = reader_.statistics().chunks_in_use > pool_->chunk_count() / 2;
   if (!pressed && now - threads_looked_at_ < kThreadsPause) return;
   threads_looked_at_ = now;
@@ -191,32 +115,31 @@ void Session::reclaim_dead_threads() {
   }
 }
 
-void Session::take_frames(const RawSample& sample) {
+void Session::take_frames(const RawSample& sample, const ModuleMap& map) {
   stack_.frames.clear();
   stack_.guessed_frames = 0;
   stack_.end = (sample.record.flags & kTooManyFrames) != 0 ? StackEnd::kTooDeep : StackEnd::kThreadStart;
-  for (const std::uint64_t address : sample.frames) stack_.frames.push_back(map_.locate(address));
+  for (const std::uint64_t address : sample.frames) stack_.frames.push_back(map.locate(address));
 }
 
-void Session::unwind(const RawSample& sample) {
+void Session::unwind(const RawSample& sample, const ModuleMap& map) {
   CapturedStack captured;
   static_assert(sizeof(captured.registers) == sizeof(sample.record.registers));
   memcpy(captured.registers.data(), sample.record.registers, sizeof(sample.record.registers));
   captured.bytes = sample.stack;
   captured.stack_start = sample.record.stack_start;
   const std::uint64_t before = workshop_.unwinder.modules_without_tables();
-  workshop_.unwinder.unwind(captured, map_, stack_);
-  const std::uint64_t more = workshop_.unwinder.modules_without_tables() - before;
-  if (more != 0) found_["modules_without_tables"] += more;
+  workshop_.unwinder.unwind(captured, map, stack_);
+  modules_without_tables_ += workshop_.unwinder.modules_without_tables() - before;
 }
 
 void Session::add(const RawSample& sample) {
   ++samples_;
-  if (map_.find(sample.record.registers[kRip]) == nullptr) look_for_mappings();
+  const ModuleMap& map = code_.at(sample.record.unmap_generation, sample.record.registers[kRip]);
   if (sample.frames.empty())
-    unwind(sample);
+    unwind(sample, map);
   else
-    take_frames(sample);
+    take_frames(sample, map);
   const std::uint64_t ticks = std::min<std::uint64_t>(sample.record.weight, 1'000'000);
   added_ticks_ += ticks;
   const std::uint64_t period_ns =
@@ -262,14 +185,16 @@ void Session::account() {
     out.count(series_, Kind::kCpu, "records_abandoned", drained.abandoned - drained_.abandoned);
   }
   drained_ = drained;
-  for (const auto& [name, count] : std::exchange(found_, {})) out.count(series_, Kind::kCpu, name, count);
+  for (const auto& [name, count] : code_.take_failures()) out.count(series_, Kind::kCpu, name, count);
+  if (const std::uint64_t more = std::exchange(modules_without_tables_, 0); more != 0)
+    out.count(series_, Kind::kCpu, "modules_without_tables", more);
   observe_cpu_time(/*now=*/true);
   out.state(series_, Kind::kCpu, "sampling_hz", hz_);
 }
 
 // Now and then also between windows: a process that has ended can't be asked any more.
 void Session::observe_cpu_time(bool now) {
-  const absl::Time time = steady_now();
+  const absl::Time time = steady_time(workshop_.clock);
   if (!now && time - cpu_time_at_ < kCpuTimePause) return;
   cpu_time_at_ = time;
   const std::optional<std::uint64_t> cpu = view_.cpu_time_ns();
@@ -298,7 +223,7 @@ void Session::control(std::uint32_t hz, bool cpu_on) {
 
 void Session::refresh() {
   thread_names_.clear();
-  if (view_.maps_are_live()) read_mappings();
+  code_.refresh();
 }
 
 }  // namespace siprof::client

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "collector-client/agent/finisher.h"
+#include "collector-client/agent/process_code.h"
 #include "collector-client/aggregate/aggregator.h"
 #include "collector-client/attach/process_view.h"
 #include "collector-client/base/clock.h"
@@ -19,7 +20,6 @@
 #include "collector-client/drain/shared_pool.h"
 #include "collector-client/unwind/module_cache.h"
 #include "collector-client/unwind/module_map.h"
-#include "collector-client/unwind/table_builder.h"
 #include "collector-client/unwind/unwinder.h"
 
 namespace siprof::client {
@@ -44,7 +44,7 @@ class Session {
   std::uint64_t drain(bool final);
 
   // From an earlier session of the process, if this one sees none (it has left its /proc).
-  void take_over_mappings(const Session& before);
+  void take_over_mappings(const Session& before) { code_.take_over(before.code_); }
 
   // Adds what happened since the last call to the window's counters.
   void account();
@@ -83,14 +83,8 @@ class Session {
 
   void find_identity(const std::string& run_id);
   void add(const RawSample& sample);
-  absl::Time steady_now() const;
-  void read_mappings();
-  void look_for_mappings();
-  void update_mappings();
-  void publish_code();
-  void follow_code();
-  void take_frames(const RawSample& sample);
-  void unwind(const RawSample& sample);
+  void take_frames(const RawSample& sample, const ModuleMap& map);
+  void unwind(const RawSample& sample, const ModuleMap& map);
   const std::string& thread_name(std::uint32_t tid);
   void reclaim_dead_threads();
   void observe_cpu_time(bool now);
@@ -99,18 +93,13 @@ class Session {
   ProcessView view_;
   std::unique_ptr<SharedPool> pool_;
   Workshop workshop_;
-  ModuleMap map_;
+  ProcessCode code_;
   ChunkReader reader_;
   std::shared_ptr<const Series> series_;
   std::string service_;
   std::vector<std::string> warnings_;
   UnwoundStack stack_;  // kept for its memory
   std::map<std::uint32_t, std::string> thread_names_;
-  std::string maps_text_;
-  absl::Time maps_read_at_ = absl::InfinitePast();
-  std::uint32_t unmap_generation_ = 0;   // the process's, before the mappings were read
-  std::uint64_t tables_generation_ = 0;  // TableBuilder's, of what is published
-  std::vector<CodeRange> ranges_;        // kept for its memory
   std::uint32_t hz_;
   bool cpu_on_;
   std::uint64_t samples_ = 0;
@@ -121,7 +110,7 @@ class Session {
   std::uint64_t accounted_ticks_ = 0;
   SharedCounters counted_{};
   DrainStatistics drained_{};
-  Counters found_;  // by looking at this process's files; moved into the window by account()
+  std::uint64_t modules_without_tables_ = 0;  // since the last account()
   absl::Time threads_looked_at_ = absl::InfinitePast();
   std::size_t next_look_ = 0;  // among the idle threads
   std::uint64_t cpu_time_ns_ = 0;

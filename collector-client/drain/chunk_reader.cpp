@@ -134,6 +134,7 @@ bool ChunkReader::read_frames(const std::byte* at, std::uint32_t bytes, Chain& c
   RawSample sample{};
   sample.record.time_ns = fields.time_ns;
   sample.record.period_ns = fields.period_ns;
+  sample.record.unmap_generation = fields.unmap_generation;
   sample.record.weight = fields.weight;
   sample.record.tid = fields.tid;
   sample.record.flags = fields.flags;

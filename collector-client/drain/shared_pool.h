@@ -47,10 +47,14 @@ class SharedPool {
   std::uint64_t unsettled_ticks() const { return header()->unsettled_ticks; }
   void count_lost_agent(std::uint64_t ticks);
 
-  // Changes when the process unmaps code: to be read before the mappings that are published with it.
+  // As the process's function of that name says it: kUnmapping while code is being unmapped.
   std::uint32_t unmap_generation() const {
-    return header()->unmap_generation.load(std::memory_order_acquire);  // pairs with the process's release
+    // Pair with the process's stores. If they are equal then nothing was under way in between.
+    const std::uint32_t ended = header()->unmaps_ended.load(std::memory_order_acquire);
+    return header()->unmaps_begun.load(std::memory_order_acquire) == ended ? ended : kUnmapping;
   }
+  // Of the mappings that came with the memory.
+  std::uint32_t maps_generation() const { return header()->maps_generation; }
   // What the process's handlers walk with from now on; the first kMaxCodeRanges of the ranges.
   struct PublishedCode {
     std::uint32_t unmap_generation;

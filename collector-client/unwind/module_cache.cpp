@@ -105,6 +105,10 @@ const Module* ModuleCache::vdso() {
   return &entry.module;
 }
 
+void ModuleCache::retain(const Module* module) {
+  if (const auto found = by_module_.find(module); found != by_module_.end()) ++found->second->users;
+}
+
 void ModuleCache::release(const Module* module) {
   const auto found = by_module_.find(module);
   if (found == by_module_.end() || found->second->users == 0) return;

@@ -38,6 +38,8 @@ class ModuleCache {
   // The pointer counts as a use until release().
   const Module* acquire(const File& file, const std::shared_ptr<FileOpener>& opener);
   const Module* vdso();
+  // Another use of a module that is in use.
+  void retain(const Module* module);
   void release(const Module* module);
 
   // Closes images beyond the limit that nobody has used since `moment`. Only when no unwinding

@@ -102,6 +102,20 @@ std::unique_ptr<ModuleMap::Known> ModuleMap::resolve(const MapsLine& line) {
   return known;
 }
 
+std::unique_ptr<const ModuleMap> ModuleMap::snapshot(const absl::flat_hash_set<const Module*>* only) const {
+  auto copy = std::make_unique<ModuleMap>(cache_, opener_, anonymous_);
+  for (const auto& known : known_) {
+    const Module* module = known->mapping.module;
+    if (only != nullptr && !only->contains(module)) continue;
+    if (module != nullptr && module != anonymous_) cache_.retain(module);
+    auto own = std::make_unique<Known>(*known);
+    own->line.path = own->path;
+    copy->known_.push_back(std::move(own));
+    copy->mappings_.push_back(known->mapping);
+  }
+  return copy;
+}
+
 const CodeMapping* ModuleMap::find(std::uint64_t address) const {
   auto after =
       std::upper_bound(mappings_.begin(), mappings_.end(), address,

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "collector-client/base/module.h"
 #include "collector-client/unwind/maps_line.h"
 #include "collector-client/unwind/module_cache.h"
@@ -39,6 +40,9 @@ class ModuleMap {
   // Takes the whole text of /proc/PID/maps; lines that did not change keep their modules. True if
   // anything executable did. Malformed lines are skipped and counted.
   bool update(std::string_view maps_text);
+
+  // What it says now, of `only` these modules if there are some. Never updated.
+  std::unique_ptr<const ModuleMap> snapshot(const absl::flat_hash_set<const Module*>* only = nullptr) const;
 
   // Null: not executable, as far as the last text says.
   const CodeMapping* find(std::uint64_t address) const;

@@ -24,7 +24,7 @@
 namespace siprof {
 
 inline constexpr std::uint32_t kSharedMemoryMagic = 0x66727073;  // "sprf"
-inline constexpr std::uint32_t kSharedMemoryVersion = 3;
+inline constexpr std::uint32_t kSharedMemoryVersion = 4;
 inline constexpr std::uint32_t kCodeMapOffset = 4096;
 inline constexpr std::uint32_t kCodeMapBytes = 64 * 1024;
 inline constexpr std::uint32_t kSharedHeaderBytes = kCodeMapOffset + kCodeMapBytes;  // before the chunks
@@ -68,6 +68,9 @@ enum class Counter : std::uint32_t {
 };
 inline constexpr std::uint32_t kCounterCount = static_cast<std::uint32_t>(Counter::kCount);
 
+// In the place of a number of unmappings: code was being unmapped.
+inline constexpr std::uint32_t kUnmapping = ~std::uint32_t{0};
+
 // Bits of SharedHeader::kinds.
 inline constexpr std::uint32_t kKindCpu = 1u << 0;
 
@@ -81,6 +84,7 @@ struct SharedHeader {
   // Ticks of the attachments before this one that no profile tells of. They are lost unless the
   // agent that gets this memory still has the one before.
   std::uint64_t unsettled_ticks;
+  std::uint32_t maps_generation;  // unmaps_begun as of the mappings that were handed over, or kUnmapping
 
   // Written by the agent, read by the app.
   alignas(64) std::atomic<std::uint64_t> heartbeat_ns;  // CLOCK_MONOTONIC; relaxed, only its age counts
@@ -95,9 +99,10 @@ struct SharedHeader {
   // Of unsettled_ticks and what came here, as many are in finished profiles; relaxed, a sum.
   std::atomic<std::uint64_t> settled_ticks;
 
-  // Written by the app before it unmaps code and after: what CodeMap says is for an older state
-  // while its own number differs. Release; acquire in the agent, before it reads the mappings.
-  alignas(64) std::atomic<std::uint32_t> unmap_generation;
+  // How often the app began to unmap code, and how often it was done. While they are equal they number a
+  // state of the mappings to which code is added only. Release; acquire in the agent, the ended ones first.
+  alignas(64) std::atomic<std::uint32_t> unmaps_begun;
+  std::atomic<std::uint32_t> unmaps_ended;
 
   // Written by the app with relaxed adds: sums, nothing is ordered by them.
   alignas(64) std::atomic<std::uint64_t> counters[kCounterCount];
@@ -112,7 +117,7 @@ inline constexpr std::uint32_t kArenaPathBytes = 64;
 inline constexpr std::uint32_t kMaxCodeRanges = (kCodeMapBytes - 128) / sizeof(CodeRange);
 struct CodeMap {
   std::atomic<std::uint32_t> sequence;  // odd while it is written; release, acquire in the handler
-  std::uint32_t unmap_generation;       // SharedHeader's as of the mappings that this shows
+  std::uint32_t unmap_generation;       // unmaps_begun as of the mappings that this shows, or kUnmapping
   std::uint64_t arena_id;               // 0: none
   std::uint64_t arena_bytes;            // of the arena's file; all tables of the ranges lie below
   char arena_path[kArenaPathBytes];     // where the process may open it, with a zero at the end
@@ -160,11 +165,12 @@ inline constexpr std::uint32_t kRegisterIp = 16;
 // The stack follows: the first bytes in this record, the rest in kStackPiece
 // records of the same chain with the same serial.
 struct SampleFields {
-  std::uint64_t time_ns;    // CLOCK_MONOTONIC
-  std::uint64_t period_ns;  // CPU time one tick stands for
-  std::uint32_t weight;     // ticks: 1 + overruns
-  std::uint32_t tid;        // as the app sees it
-  std::uint32_t serial;     // joins pieces to their sample
+  std::uint64_t time_ns;           // CLOCK_MONOTONIC
+  std::uint32_t period_ns;         // CPU time one tick stands for, at most a second
+  std::uint32_t unmap_generation;  // unmaps_begun, or kUnmapping
+  std::uint32_t weight;            // ticks: 1 + overruns
+  std::uint32_t tid;               // as the app sees it
+  std::uint32_t serial;            // joins pieces to their sample
   std::uint32_t inline_stack_bytes;
   std::uint32_t stack_bytes;  // in all; fewer arrive when a piece was lost
   std::uint32_t flags;        // SampleFlags
@@ -188,7 +194,8 @@ enum SampleFlags : std::uint32_t {
 // the instruction that is executed or called from.
 struct FramesFields {
   std::uint64_t time_ns;
-  std::uint64_t period_ns;
+  std::uint32_t period_ns;
+  std::uint32_t unmap_generation;
   std::uint32_t weight;
   std::uint32_t tid;
   std::uint32_t frames;

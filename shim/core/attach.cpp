@@ -20,6 +20,7 @@
 #include "shim/core/signal.h"
 #include "shim/core/thread.h"
 #include "shim/core/timer.h"
+#include "shim/core/unmaps.h"
 
 namespace siprof::shim {
 namespace {
@@ -242,6 +243,7 @@ SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
     header = g_process.header.load(std::memory_order_relaxed);
     page->number.store(number, std::memory_order_release);
     move_early_counters(header);
+    show_unmaps(header);
     g_process.failures.store(0, std::memory_order_relaxed);
     g_process.next_attach_ns.store(now_ns + pause_after_attach(first_heartbeat), std::memory_order_relaxed);
     g_first_heartbeat = header->heartbeat_ns.load(std::memory_order_relaxed);

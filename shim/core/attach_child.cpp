@@ -17,6 +17,7 @@
 #include "shim/core/handover.h"
 #include "shim/core/process.h"
 #include "shim/core/timer.h"
+#include "shim/core/unmaps.h"
 
 namespace siprof::shim {
 namespace {
@@ -105,6 +106,8 @@ SIPROF_SIGNAL_SAFE bool write_header(const AttachRequest& request, long fd) {
   // An agent has to start first, perhaps on a machine under load.
   header->heartbeat_ns.store(request.now_ns + kStartGraceNs, std::memory_order_relaxed);
   header->unsettled_ticks = request.unsettled_ticks;
+  header->maps_generation = request.maps_generation;
+  show_unmaps(header);
   header->hz.store(g_config.hz, std::memory_order_relaxed);
   header->kinds.store(g_config.kinds, std::memory_order_relaxed);
   const std::uint32_t chunks = request.max_chunks < request.chunks ? request.max_chunks : request.chunks;
@@ -229,12 +232,14 @@ int run_attach_child(void* argument) {
   const bool again = request->mapping != nullptr;
   if (!again) request->max_chunks = chunks_within_limits();
   if (request->max_chunks == 0) return kChildRan;
+  Handover handover{};
+  request->maps_generation = unmap_generation();
+  handover.maps = read_executable_maps(request->maps, sizeof(request->maps));
+  if (unmap_generation() != request->maps_generation) request->maps_generation = kUnmapping;
   const long fd = make_memory(request->chunks);
   if (sys::failed(fd) || !write_header(*request, fd)) return kChildRan;
   if (!again && !map_memory(request, fd, again)) return kChildRan;
   make_secret();
-  Handover handover{};
-  handover.maps = read_executable_maps(request->maps, sizeof(request->maps));
   open_all(fd, &handover);
   if (!root_is_trusted(handover)) request->may_start_agent = false;
   request->step = hand_over(request, handover);

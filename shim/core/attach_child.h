@@ -39,6 +39,7 @@ struct AttachRequest {
   bool may_start_agent;           // else only join one
   // Out.
   AttachStep step;
+  std::uint32_t maps_generation;  // for the header of the same name
   std::int32_t middle_pid;
   std::uint32_t thread_count;
   std::int32_t threads[kMaxScannedThreads];  // of the app, to find those without a timer

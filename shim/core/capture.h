@@ -14,7 +14,7 @@ namespace siprof::shim {
 
 struct Tick {
   std::uint64_t time_ns;    // CLOCK_MONOTONIC
-  std::uint64_t period_ns;  // CPU time that one tick stands for
+  std::uint32_t period_ns;  // CPU time that one tick stands for
   std::uint32_t weight;     // 1 + overruns
 };
 

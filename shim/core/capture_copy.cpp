@@ -10,6 +10,7 @@
 #include "shim/core/capture.h"
 #include "shim/core/process.h"
 #include "shim/core/ring_writer.h"
+#include "shim/core/unmaps.h"
 
 namespace siprof::shim {
 namespace {
@@ -85,6 +86,7 @@ void capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thre
   SampleFields& sample = record->sample;
   sample.time_ns = tick.time_ns;
   sample.period_ns = tick.period_ns;
+  sample.unmap_generation = unmap_generation();
   sample.weight = tick.weight;
   sample.tid = static_cast<std::uint32_t>(thread.tid);
   sample.serial = ++thread.next_sample;

@@ -37,9 +37,10 @@ SIPROF_SIGNAL_SAFE FramesRecord* claim_frames(RingWriter* writer, std::uint32_t 
 }
 
 SIPROF_SIGNAL_SAFE void fill(FramesRecord* record, const ThreadState& thread, const Tick& tick,
-                             const WalkResult& result) {
+                             const Tables& tables, const WalkResult& result) {
   record->sample.time_ns = tick.time_ns;
   record->sample.period_ns = tick.period_ns;
+  record->sample.unmap_generation = tables.unmap_generation;
   record->sample.weight = tick.weight;
   record->sample.tid = static_cast<std::uint32_t>(thread.tid);
   record->sample.frames = result.frames;
@@ -73,7 +74,7 @@ SIPROF_SIGNAL_SAFE bool walk_deep(RingWriter* writer, const Walked& walked, Thre
       walk_stack(walked.tables.view, walked.registers, walked.bounds, walked.bounds, addresses, kMaxFrames);
   const bool whole =
       (result.end == WalkEnd::kComplete || result.end == WalkEnd::kTooDeep) && tables_hold(walked.tables);
-  fill(record, thread, tick, result);
+  fill(record, thread, tick, walked.tables, result);
   if (!whole) record->sample.weight = 0;  // the agent skips it
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
   if (!whole) {
@@ -100,7 +101,7 @@ SIPROF_SIGNAL_SAFE bool walk_usual(RingWriter* writer, const Walked& walked, Thr
     count(Counter::lost_pool_full, tick.weight);
     return true;
   }
-  fill(record, thread, tick, result);
+  fill(record, thread, tick, walked.tables, result);
   copy_bytes(record + 1, addresses, 8 * result.frames);
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
   count_walked(result, tick);

@@ -10,6 +10,7 @@
 #include "shim/base/text.h"
 #include "shim/core/child.h"
 #include "shim/core/process.h"
+#include "shim/core/unmaps.h"
 
 namespace siprof::shim {
 namespace {
@@ -129,8 +130,10 @@ bool read_tables(const SharedHeader* header, Tables* tables) {
   // Pairs with the agent's release when it has written.
   const std::uint32_t sequence = map->sequence.load(std::memory_order_acquire);
   if (sequence % 2 != 0 || map->arena_id != arena->id) return false;
-  // Pairs with note_unmap(): code that is gone may be followed by other code in its place.
-  if (map->unmap_generation != header->unmap_generation.load(std::memory_order_acquire)) return false;
+  // Code that is gone may be followed by other code in its place.
+  tables->unmap_generation = unmap_generation();
+  if (tables->unmap_generation == kUnmapping || map->unmap_generation != tables->unmap_generation)
+    return false;
   const std::uint32_t ranges = map->range_count;
   tables->view.arena = arena->base;
   tables->view.arena_bytes = map->arena_bytes < arena->bytes ? map->arena_bytes : arena->bytes;
@@ -161,12 +164,6 @@ void map_tables_if_due(const SharedHeader* header) {
     g_tried_session.store(header->session, std::memory_order_relaxed);
   }
   g_process.attaching.store(0, std::memory_order_release);  // pairs with the acquire above
-}
-
-void note_unmap() {
-  std::uint64_t session = 0;
-  SharedHeader* header = attached_header(&session);
-  if (header != nullptr) header->unmap_generation.fetch_add(1, std::memory_order_release);
 }
 
 }  // namespace siprof::shim

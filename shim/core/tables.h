@@ -15,6 +15,7 @@ struct Tables {
   CodeView view;
   const CodeMap* map;
   std::uint32_t sequence;
+  std::uint32_t unmap_generation;
 };
 
 // False: there are none (yet), they are being written, or code was unmapped since.
@@ -29,8 +30,5 @@ SIPROF_SIGNAL_SAFE bool tables_hold(const Tables& tables);
 // Takes some 30 µs then, a comparison otherwise. Context: signal handler, all signals blocked.
 // Errors: none; without an arena stacks are copied.
 SIPROF_SIGNAL_SAFE void map_tables_if_due(const SharedHeader* header);
-
-// To be called around whatever unmaps code. Context: any thread.
-void note_unmap();
 
 }  // namespace siprof::shim
