@@ -4,7 +4,8 @@
 
 Ends with 0 (passed), 1 (failed, the reason on stderr) or 77 (skipped, what is missing on stdout).
 `--list` prints all names, `--hazards` the table of hazards and their cases (it stands in README.md),
-`--baseline` runs the victims without siprof at all: what fails then is the victim's own fault.
+`--baseline` runs the victims without siprof at all: what fails then is the victim's own fault. `--long` gives cases
+that have a longer version that one; scripts/soak runs them.
 """
 
 import argparse
@@ -27,8 +28,8 @@ def load_cases() -> None:
         importlib.import_module(f"cases.{path.stem}")
 
 
-def run(name: str, build: Path, baseline: bool) -> int:
-    session = Session(build, baseline)
+def run(name: str, build: Path, baseline: bool, long: bool) -> int:
+    session = Session(build, baseline, long)
     try:
         CASES[name].run(session)
     except Skip as reason:
@@ -49,6 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=Path, default=kHere.parent.parent / "build")
     parser.add_argument("--baseline", action="store_true")
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--hazards", action="store_true")
     parser.add_argument("name", nargs="?")
@@ -62,7 +64,7 @@ def main() -> int:
         return 0
     if options.name not in CASES:
         parser.error(f"no case is called {options.name}; --list prints them")
-    return run(options.name, options.build.resolve(), options.baseline)
+    return run(options.name, options.build.resolve(), options.baseline, options.long)
 
 
 if __name__ == "__main__":

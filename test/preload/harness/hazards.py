@@ -29,6 +29,8 @@ HAZARDS = {
     47: "small stacks",
     49: "Go's runtime asks for handlers on its signal stack",
     50: "a tick inside our own wrappers, or inside the program's fault handler",
+    62: "the loader's or the allocator's lock is held where the sampler stops a thread",
+    63: "code is unmapped, and other code takes its place, before its samples have names",
     72: "fork without exec",
     73: "vfork and posix_spawn: a child in the parent's memory",
     74: "raw clone: threads and processes without libc",

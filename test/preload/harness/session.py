@@ -36,8 +36,8 @@ class Result:
 
 
 class Session:
-    def __init__(self, build: Path, baseline_only: bool):
-        self.build, self.baseline_only = build, baseline_only
+    def __init__(self, build: Path, baseline_only: bool, long: bool = False):
+        self.build, self.baseline_only, self.long = build, baseline_only, long
         self.shim = build / "shim" / "libsiprof.so"
         self.agent = build / "collector-client" / "siprof"
         self.victims = build / "test" / "preload" / "victims"
@@ -45,6 +45,7 @@ class Session:
         self.folder.chmod(0o755)  # victims that drop privileges still find their files
         self.owner: Optional[int] = None
         self.runs = 0
+        self.timeout_seconds = kTimeoutSeconds
 
     def close(self) -> None:
         try:
@@ -114,9 +115,9 @@ class Session:
         try:
             if beside:
                 beside(process)
-            stdout, stderr = process.communicate(timeout=kTimeoutSeconds)
+            stdout, stderr = process.communicate(timeout=self.timeout_seconds)
         except subprocess.TimeoutExpired as late:
-            raise AssertionError(f"{command} did not end (or its output stayed open) for {kTimeoutSeconds} s") from late
+            raise AssertionError(f"{command} did not end (or its output stayed open) for {self.timeout_seconds} s") from late
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
