@@ -17,6 +17,14 @@ namespace siprof::shim {
 // Below the stack pointer a leaf function may keep data (ABI 3.2.2).
 inline constexpr std::uint64_t kRedZoneBytes = 128;
 
+// The lowest address by a stack pointer at which something may lie that counts: not beyond its page, the next
+// one may be unmapped.
+constexpr std::uint64_t red_zone_start(std::uint64_t sp) {
+  constexpr std::uint64_t kPage = 4096;
+  const std::uint64_t page = sp & ~(kPage - 1);
+  return sp - page < kRedZoneBytes ? page : sp - kRedZoneBytes;
+}
+
 // The thread's control block; glibc places it above the thread's stack.
 __attribute__((always_inline)) inline std::uint64_t thread_pointer() {
   std::uint64_t value;

@@ -24,15 +24,16 @@ struct StackSource {
 
 SIPROF_SIGNAL_SAFE StackSource find_stack(const ThreadState& thread, const ucontext_t* context) {
   StackSource source{};
-  source.start = stack_pointer_of(context) & ~std::uint64_t{7};
+  const std::uint64_t sp = stack_pointer_of(context) & ~std::uint64_t{7};
+  source.start = red_zone_start(sp);
   std::uint64_t end = 0;
-  if (source.start >= thread.stack_low && source.start < thread.stack_high) {
+  if (sp >= thread.stack_low && sp < thread.stack_high) {
     source.own = true;
     end = thread.stack_high;
   } else {
     const auto alternate = reinterpret_cast<std::uint64_t>(context->uc_stack.ss_sp);
-    const bool on_alternate = (context->uc_stack.ss_flags & SS_DISABLE) == 0 && source.start >= alternate &&
-                              source.start - alternate < context->uc_stack.ss_size;
+    const bool on_alternate = (context->uc_stack.ss_flags & SS_DISABLE) == 0 && sp >= alternate &&
+                              sp - alternate < context->uc_stack.ss_size;
     end = on_alternate ? alternate + context->uc_stack.ss_size : source.start + kMaxStackBytes;
   }
   const std::uint64_t used = end - source.start;

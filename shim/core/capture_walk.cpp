@@ -121,7 +121,7 @@ void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
   } else if (!read_tables(header, &tables)) {
     count(Counter::copied_no_tables);
   } else {
-    const Walked walked{tables, registers, {registers.sp, thread.stack_high}};
+    const Walked walked{tables, registers, {red_zone_start(registers.sp), thread.stack_high}};
     RingWriter writer(header, session, thread);
     if (walk_usual(&writer, walked, thread, tick)) {
       ++thread.next_sample;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/stack_walk.h"
 
+#include "shim/base/arch.h"
+
 namespace siprof::shim {
 namespace {
 
@@ -106,8 +108,17 @@ class Walk {
 
  private:
   __attribute__((always_inline)) inline bool load(std::uint64_t address, std::uint64_t* word) const {
-    if (address < registers_.sp || address >= bounds_.high || bounds_.high - address < sizeof *word)
-      return false;
+    return load(address, registers_.sp, word);
+  }
+  // A leaf may have saved fp below its stack pointer, or popped it: the value still lies there, and
+  // call-frame information goes on saying so.
+  __attribute__((always_inline)) inline bool load_saved(std::uint64_t address, std::uint64_t* word) const {
+    const std::uint64_t low = exact_ ? red_zone_start(registers_.sp) : registers_.sp;
+    return load(address, low > bounds_.low ? low : bounds_.low, word);
+  }
+  __attribute__((always_inline)) inline bool load(std::uint64_t address, std::uint64_t low,
+                                                  std::uint64_t* word) const {
+    if (address < low || address >= bounds_.high || bounds_.high - address < sizeof *word) return false;
     __builtin_memcpy(word, reinterpret_cast<const void*>(address + bounds_.shift), sizeof *word);
     return true;
   }
@@ -122,7 +133,7 @@ class Walk {
   __attribute__((always_inline)) inline bool leave(std::uint64_t cfa, std::uint64_t fp_place) {
     std::uint64_t ip = 0;
     std::uint64_t fp = registers_.fp;
-    if (cfa <= registers_.sp || !load(cfa - 8, &ip) || (fp_place != 0 && !load(fp_place, &fp)))
+    if (cfa <= registers_.sp || !load(cfa - 8, &ip) || (fp_place != 0 && !load_saved(fp_place, &fp)))
       return stop(WalkEnd::kBounds);
     return enter(ip, cfa, fp);
   }

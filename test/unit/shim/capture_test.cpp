@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "collector-client/drain/chunk_reader.h"
+#include "shim/base/arch.h"
 #include "test/unit/shim/test_pool.h"
 
 namespace siprof::shim {
@@ -77,7 +78,7 @@ TEST_CASE("a capture holds registers in DWARF order and the stack up to its top"
   const std::vector<RawSample> samples = scene.take();
   REQUIRE(samples.size() == 1);
   const SampleFields& record = samples[0].record;
-  check_stack(samples[0], 1000);
+  check_stack(samples[0], 1000 + kRedZoneBytes);
   CHECK(record.registers[kRegisterIp] == 1000 + REG_RIP);
   CHECK(record.registers[kRegisterSp] == scene.stack.high() - 1000);
   CHECK(record.registers[6] == 1000 + REG_RBP);
@@ -102,7 +103,7 @@ TEST_CASE("an unknown stack is read by the kernel up to where it ends") {
   Scene scene(/*below_top=*/1000);  // thread.stack_* are 0
   const std::vector<RawSample> samples = scene.take();
   REQUIRE(samples.size() == 1);
-  check_stack(samples[0], 1000);
+  check_stack(samples[0], 1000 + kRedZoneBytes);
   CHECK((samples[0].record.flags & kStackForeign) != 0);
 }
 
@@ -122,7 +123,7 @@ TEST_CASE("on an alternate stack the copy ends at that stack's end") {
   scene.context.uc_stack.ss_size = 3 * kPage - 1000;
   const std::vector<RawSample> samples = scene.take();
   REQUIRE(samples.size() == 1);
-  check_stack(samples[0], 2000);
+  check_stack(samples[0], 2000 + kRedZoneBytes);
 }
 
 TEST_CASE("with the pool full the sample is dropped and its ticks are counted") {

@@ -16,6 +16,7 @@
 
 #include "collector-client/symbolize/file_opener.h"
 #include "collector-client/unwind/captured_stack.h"
+#include "shim/base/arch.h"
 
 namespace siprof::client::testing {
 
@@ -49,7 +50,7 @@ struct OwnedStack {
 
   void take(const ucontext_t& context, std::size_t max_bytes, std::uint64_t stack_top) {
     captured.registers = registers_of(context);
-    captured.stack_start = captured.registers[kRsp];
+    captured.stack_start = shim::red_zone_start(captured.registers[kRsp]);
     const std::size_t bytes = std::min<std::size_t>(max_bytes, stack_top - captured.stack_start);
     copy.resize(bytes);
     // Whole frames, which AddressSanitizer's memcpy refuses to read.

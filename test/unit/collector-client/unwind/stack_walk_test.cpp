@@ -91,7 +91,52 @@ void raise_in_chain(void (*)()) {
   });
 }
 
+// An epilogue as compilers write it: fp is back in its register, and the call-frame information goes on
+// saying that it lies where it was pushed.
+asm(R"(
+  .text
+  .type stop_after_pop, @function
+stop_after_pop:
+  .cfi_startproc
+  push %rbp
+  .cfi_def_cfa_offset 16
+  .cfi_offset %rbp, -16
+  mov $1, %ebp
+  pop %rbp
+  .cfi_def_cfa_offset 8
+  ud2
+  ret
+  .cfi_endproc
+  .size stop_after_pop, . - stop_after_pop
+)");
+extern "C" void stop_after_pop();
+
+void take_interrupted(int, siginfo_t*, void* context) {
+  auto* interrupted = static_cast<ucontext_t*>(context);
+  const auto stack = static_cast<std::uint64_t>(interrupted->uc_mcontext.gregs[REG_RSP]);
+  g_taken->take(*interrupted, 1 << 20, testing::mapping_end(stack));
+  interrupted->uc_mcontext.gregs[REG_RIP] += 2;  // behind ud2
+}
+
+void pop_in_chain(void (*)()) {
+  chain_with_frame_pointers([] {
+    stop_after_pop();
+    asm volatile("");
+  });
+}
+
 }  // namespace
+
+TEST_CASE("walked: an epilogue that has popped the frame pointer") {
+  struct sigaction before = {};
+  struct sigaction action = {};
+  action.sa_sigaction = take_interrupted;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGILL, &action, &before);
+  OwnedStack owned = capture(pop_in_chain);
+  sigaction(SIGILL, &before, nullptr);
+  check_same(owned);
+}
 
 TEST_CASE("walked: frames without and with frame pointers, aligned and of run-time size") {
   OwnedStack owned = capture(chain_without_frame_pointers);
