@@ -18,6 +18,8 @@ namespace siprof::client {
 namespace {
 
 constexpr absl::Duration kShortestDrain = absl::Milliseconds(50);
+constexpr absl::Duration kTablesPause =
+    absl::Milliseconds(5);  // between two times that processes hear of new ones
 constexpr absl::Duration kLongestDrain = absl::Seconds(1);
 constexpr absl::Duration kShortestWindow = absl::Seconds(1);  // of those that need not end yet
 constexpr absl::Duration kBeatEvery = absl::Milliseconds(500);
@@ -44,13 +46,14 @@ Agent::Agent(AgentSettings settings, Listener listener, Exporter& exporter)
       listener_(std::move(listener)),
       exporter_(exporter),
       clock_(*settings_.clock),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      tables_({.cache_folder = settings_.table_folder, .made = [this] { wake(); }}),
       aggregator_(clock_.now()),
       last_cut_(steady_now()),
       next_cut_(last_cut_ + until_window_start(aggregator_.start())),
       next_beat_(steady_now()),
       last_busy_(steady_now()),
       own_cpu_ns_(own_cpu_ns()),
-      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       finisher_(std::make_unique<Finisher>(settings_.symbols, exporter)) {}
 
 Agent::~Agent() = default;
@@ -61,6 +64,10 @@ bool Agent::is_stopping() const {
 
 void Agent::stop() {
   stopping_.store(true, std::memory_order_release);  // pairs with the acquire in is_stopping
+  wake();
+}
+
+void Agent::wake() {
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
 }
@@ -110,6 +117,7 @@ void Agent::turn() {
   accept_all();
   replies_.send_some(steady_now());
   apply_configuration();
+  show_tables();
   drain_due();
   const absl::Time now = steady_now();
   if (now >= next_beat_) {
@@ -121,6 +129,15 @@ void Agent::turn() {
     for (auto& session : sessions_) session->settle();
     forget_files();
   }
+}
+
+// Until a process hears of a table it copies stacks; when many are made one after the other it hears of some
+// at a time.
+void Agent::show_tables() {
+  if (tables_.generation() == tables_shown_ || steady_now() - tables_shown_at_ < kTablesPause) return;
+  tables_shown_ = tables_.generation();
+  tables_shown_at_ = steady_now();
+  for (auto& session : sessions_) session->follow_tables();
 }
 
 // Of programs that nobody runs any more: JITs and build hosts make new ones all the time.
@@ -138,11 +155,12 @@ void Agent::forget_files() {
   modules_.evict(idle);
 }
 
-absl::Duration Agent::until_next_wake() const {
+absl::Duration Agent::until_next_wake() {
   // Nothing to beat for: sleep until somebody comes.
   if (sessions_.empty()) return waiting_.empty() ? kLongestDrain : kShortestDrain;
   absl::Time when = std::min(next_beat_, next_cut_);
   for (const auto& session : sessions_) when = std::min(when, session->next_drain);
+  if (tables_.generation() != tables_shown_) when = std::min(when, tables_shown_at_ + kTablesPause);
   return when - steady_now();
 }
 

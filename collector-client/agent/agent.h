@@ -32,6 +32,7 @@ struct AgentSettings {
   absl::Duration finish_within = absl::InfiniteDuration();
   std::string run_id;
   SymbolizerOptions symbols;
+  std::string table_folder;  // where unwind tables are kept from run to run; empty: nowhere
   const Clock* clock = &Clock::system();
 };
 
@@ -60,6 +61,8 @@ class Agent {
   void turn();
   void poll_for(absl::Duration time);
   void accept_all();
+  void wake();
+  void show_tables();
   void accept_from(int socket_fd);
   void welcome(Connection connection);
   bool has_room_for(const Peer& peer);
@@ -79,7 +82,7 @@ class Agent {
   void account_for_self();
   void apply_configuration();
   void apply_to(Session& session);
-  absl::Duration until_next_wake() const;
+  absl::Duration until_next_wake();
   bool should_end();
 
   AgentSettings settings_;
@@ -89,7 +92,10 @@ class Agent {
   v1::Configuration in_force_;  // of the collector's
   ModuleCache modules_;
   Unwinder unwinder_;
+  UniqueFd wake_;  // eventfd
   TableBuilder tables_;
+  std::uint64_t tables_shown_ = 0;  // TableBuilder::generation()
+  absl::Time tables_shown_at_ = absl::InfinitePast();
   Aggregator aggregator_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<Waiting> waiting_;
@@ -107,7 +113,6 @@ class Agent {
   std::uint64_t own_cpu_ns_ = 0;
   std::uint64_t attached_ = 0;
   std::uint64_t refused_ = 0;
-  UniqueFd wake_;  // eventfd
   std::atomic<bool> stopping_{false};
 
   std::mutex configuration_mutex_;  // guards the two below

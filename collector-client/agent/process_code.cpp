@@ -56,6 +56,9 @@ void ProcessCode::follow() {
   past_.erase(past_.begin(), past_.begin() + static_cast<std::ptrdiff_t>(past_before_drain_));
   if (pool_.unmap_generation() != generation_) look();
   past_before_drain_ = past_.size();
+}
+
+void ProcessCode::follow_tables() {
   if (tables_.generation() != tables_generation_) publish();
 }
 

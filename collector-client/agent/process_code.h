@@ -33,8 +33,10 @@ class ProcessCode {
   // that isn't const.
   const ModuleMap& at(std::uint32_t generation, std::uint64_t ip);
 
-  // After each drain: mappings that the process has changed, and tables that were made since.
+  // After each drain: mappings that the process has changed.
   void follow();
+  // Tables that were made since the last time.
+  void follow_tables();
   // Once a window.
   void refresh();
   // From an earlier session of the process, if this one sees none (it has left its /proc).

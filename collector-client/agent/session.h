@@ -57,6 +57,8 @@ class Session {
   void beat();
   // Rates from now on; nothing happens when they are in force already.
   void control(std::uint32_t hz, bool cpu_on);
+  // Tells the process of unwind tables that were made since.
+  void follow_tables() { code_.follow_tables(); }
   // Looks for threads and mappings that came since; once a window.
   void refresh();
 

@@ -172,7 +172,9 @@ int record(const Recording& recording, const RunFolder& run) {
 
   AgentSettings settings;
   settings.window = recording.options.window;
-  settings.symbols.cache_folder = state_folder(own_environment()) + "/symbols";
+  const std::string state = state_folder(own_environment());
+  settings.symbols.cache_folder = state + "/symbols";
+  settings.table_folder = state + "/tables";
   const auto run_id = recording.environment.find("SIPROF_RUN_ID");
   if (run_id != recording.environment.end()) settings.run_id = run_id->second;
   int status = 0;

@@ -134,6 +134,12 @@ void ElfImage::read_build_id() {
   }
 }
 
+std::string ElfImage::cache_key() const {
+  struct stat status;
+  if (build_id_.empty() || fstat(file_.get(), &status) != 0) return "";
+  return absl::StrCat(build_id_, "-", absl::Hex(status.st_size), "-", status.st_uid);
+}
+
 std::span<const std::byte> ElfImage::at(std::uint64_t address) const {
   for (const Segment& segment : segments_) {
     const std::uint64_t offset = address - segment.address;

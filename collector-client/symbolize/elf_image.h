@@ -51,6 +51,8 @@ class ElfImage {
   ElfImage& operator=(const ElfImage&) = delete;
 
   const std::string& build_id() const { return build_id_; }  // lower-case hex, empty without
+  // Tells the file from all others for good: build-id, size and owner, who could forge one. Empty without.
+  std::string cache_key() const;
   const std::vector<Segment>& segments() const { return segments_; }
 
   // What the file holds at an address of its own, up to the end of the segment's bytes in

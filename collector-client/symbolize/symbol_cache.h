@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/status/status.h"
+#include "collector-client/base/file_cache.h"
 #include "collector-client/symbolize/source_frame.h"
 
 namespace siprof::client {
@@ -19,26 +21,21 @@ class SymbolCache {
 
   // Only names that came out of debug information are worth it; keys are build-ids with what else
   // tells files apart, plain characters only.
-  SymbolCache(std::string folder, std::uint64_t max_bytes)
-      : folder_(std::move(folder)), max_bytes_(max_bytes) {}
+  SymbolCache(std::string folder, std::uint64_t max_bytes) : files_(std::move(folder), kMagic, max_bytes) {}
 
   // Empty if there is no file, it is damaged or of another version: then it is made anew.
   Entries load(const std::string& key);
 
-  // Replaces the file, whole or not at all.
   absl::Status store(const std::string& key, const Entries& entries);
 
-  // Removes the files used longest ago beyond the size limit, and leftovers of writers that died.
-  absl::Status trim();
-
-  std::uint64_t damaged_files() const { return damaged_files_; }
+  absl::Status trim() { return files_.trim(); }
+  std::uint64_t damaged_files() const { return files_.damaged_files(); }
 
  private:
-  std::string path_of(const std::string& key) const;
+  static constexpr std::uint64_t kMagic =
+      0x33'73'6d'79'73'70'69'73;  // "sipsyms3": the last digit is the version
 
-  std::string folder_;
-  std::uint64_t max_bytes_;
-  std::uint64_t damaged_files_ = 0;
+  FileCache files_;
 };
 
 }  // namespace siprof::client

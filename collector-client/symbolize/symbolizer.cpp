@@ -19,13 +19,6 @@ namespace {
 constexpr std::size_t kAddressesPerRequest = 512;  // what a worker's death or time limit costs at most
 constexpr std::size_t kNamesPerWrite = 64;
 
-// Empty: nothing tells this file from others for good.
-std::string disk_key(const Module& module) {
-  struct stat status;
-  if (module.build_id.empty() || fstat(module.image->descriptor(), &status) != 0) return "";
-  return absl::StrCat(module.build_id, "-", absl::Hex(status.st_size));
-}
-
 }  // namespace
 
 struct Symbolizer::ModuleState {
@@ -160,7 +153,7 @@ bool Symbolizer::ask_worker(const Module& module, ModuleState& state,
 void Symbolizer::load_from_disk(const Module& module, ModuleState& state) {
   if (state.looked_on_disk || disk_ == nullptr) return;
   state.looked_on_disk = true;
-  state.disk_key = disk_key(module);
+  state.disk_key = module.image->cache_key();
   if (state.disk_key.empty()) return;
   for (auto& [address, frames] : disk_->load(state.disk_key)) remember(module, address, std::move(frames));
 }

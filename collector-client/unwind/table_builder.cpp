@@ -5,13 +5,23 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
+#include <cstring>
+#include <span>
 #include <utility>
 
-#include "collector-client/unwind/table_compiler.h"
+#include "proto/siprof/unwind_tables.h"
 
 namespace siprof::client {
+namespace {
 
-TableBuilder::TableBuilder() {
+constexpr std::uint64_t kMagic = 0x31'62'61'74'70'69'73;  // "siptab1": the last digit is kArenaVersion
+static_assert(kArenaVersion == 1);
+
+}  // namespace
+
+TableBuilder::TableBuilder(TableSettings settings) : settings_(std::move(settings)) {
+  if (!settings_.cache_folder.empty())
+    disk_ = std::make_unique<FileCache>(settings_.cache_folder, kMagic, settings_.cache_bytes);
   auto arena = TableArena::make();
   if (arena.ok())
     arena_ = *std::move(arena);
@@ -34,7 +44,9 @@ std::uint32_t TableBuilder::place_of(const Module* module) {
   if (!is_new) return known->second;
   const int file = module->image->descriptor();
   if (file < 0) {  // the vDSO's copy: small
-    const Done done = make(module, module->image);
+    const auto table = compile_table(module->image);
+    if (!table.ok()) return 0;
+    const Done done = keep(module, *table);
     rows_ += done.rows;
     return known->second = done.place;
   }
@@ -50,12 +62,10 @@ std::uint32_t TableBuilder::place_of(const Module* module) {
   return 0;
 }
 
-TableBuilder::Done TableBuilder::make(const Module* name, const std::shared_ptr<const ElfImage>& image) {
-  const auto table = compile_table(image);
-  if (!table.ok()) return {name, 0, 0};
-  const auto place = arena_->append(table->bytes);
+TableBuilder::Done TableBuilder::keep(const Module* module, const CompiledTable& table) {
+  const auto place = arena_->append(table.bytes);
   if (!place.ok()) spdlog::warn("{}", std::string(place.status().message()));
-  return {name, place.value_or(0), table->rows};
+  return {module, place.value_or(0), table.rows};
 }
 
 void TableBuilder::work() {
@@ -65,12 +75,54 @@ void TableBuilder::work() {
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    Done done{job.module, 0, 0};
-    if (auto image = ElfImage::open(std::move(job.file), nullptr); image.ok())
-      done = make(job.module, *image);
+    work_on(std::move(job));
     lock.lock();
+  }
+}
+
+void TableBuilder::work_on(Job job) {
+  const auto image = ElfImage::open(std::move(job.file), nullptr);
+  if (!image.ok()) return;
+  const std::string key = (*image)->cache_key();
+  std::optional<CompiledTable> made;
+  Done done{};
+  if (const auto known = known_.find(key); known != known_.end()) {
+    done = {job.module, known->second.place, 0};
+  } else if (const auto cached = load(key)) {
+    done = keep(job.module, *cached);
+  } else if (auto compiled = compile_table(*image); compiled.ok()) {
+    done = keep(job.module, made.emplace(*std::move(compiled)));
+  }
+  if (done.place == 0) return;
+  if (!key.empty()) known_.emplace(key, done);
+  {
+    const std::lock_guard lock(mutex_);
     done_.push_back(done);
   }
+  if (settings_.made) settings_.made();
+  if (made) store(key, *made);
+}
+
+// What is on disk is no less checked than what a process reads: by its readers, at each number.
+std::optional<CompiledTable> TableBuilder::load(const std::string& key) {
+  if (disk_ == nullptr || key.empty()) return std::nullopt;
+  const std::optional<std::string> content = disk_->load(key);
+  UnwindTable header{};
+  if (!content || content->size() < sizeof header) return std::nullopt;
+  std::memcpy(&header, content->data(), sizeof header);
+  loaded_.fetch_add(1, std::memory_order_relaxed);
+  const auto bytes = std::as_bytes(std::span(*content));
+  return CompiledTable{{bytes.begin(), bytes.end()}, header.rows};
+}
+
+void TableBuilder::store(const std::string& key, const CompiledTable& table) {
+  if (disk_ == nullptr || key.empty() || disk_fails_) return;
+  absl::Status stored =
+      disk_->store(key, {reinterpret_cast<const char*>(table.bytes.data()), table.bytes.size()});
+  if (stored.ok()) stored = disk_->trim();
+  if (stored.ok()) return;
+  disk_fails_ = true;
+  spdlog::warn("unwind tables aren't kept for the next start: {}", std::string(stored.message()));
 }
 
 void TableBuilder::take_results() {

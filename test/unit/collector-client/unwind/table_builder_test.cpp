@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <filesystem>
+#include <vector>
 
 #include "collector-client/symbolize/elf_image.h"
 #include "proto/siprof/unwind_tables.h"
+#include "test/unit/collector-client/symbolize/fixtures.h"
 
 namespace siprof::client {
 namespace {
@@ -26,6 +30,15 @@ Module module_of(const char* path) {
 std::uint32_t wait_for(TableBuilder& tables, const Module& module) {
   for (int i = 0; i < 2000 && tables.place_of(&module) == 0; ++i, usleep(10'000)) tables.generation();
   return tables.place_of(&module);
+}
+
+std::vector<std::byte> table_at(const TableBuilder& tables, std::uint32_t place) {
+  const UniqueFd file(::open(tables.arena()->path().c_str(), O_RDONLY | O_CLOEXEC));
+  const std::uint64_t at = std::uint64_t{place} * kArenaAlignment;
+  std::vector<std::byte> bytes(tables.arena()->bytes() - at);
+  REQUIRE(::pread(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(at)) ==
+          static_cast<ssize_t>(bytes.size()));
+  return bytes;
 }
 
 }  // namespace
@@ -66,6 +79,60 @@ TEST_CASE("a module that is gone is forgotten, also while its table is made") {
   CHECK(wait_for(tables, again) != 0);
   CHECK(tables.place_of(&first) == 0);  // asked for anew
   CHECK(wait_for(tables, first) != 0);
+}
+
+TEST_CASE("a module that comes back has the table that it had") {
+  TableBuilder tables;
+  const Module libc = module_of("/lib/x86_64-linux-gnu/libc.so.6");
+  tables.place_of(&libc);
+  const std::uint32_t place = wait_for(tables, libc);
+  const std::uint64_t bytes = tables.arena()->bytes();
+  tables.forget({&libc});
+  CHECK(tables.place_of(&libc) == 0);
+  CHECK(wait_for(tables, libc) == place);
+  CHECK(tables.arena()->bytes() == bytes);
+}
+
+TEST_CASE("tables come from disk the next time, if nothing is wrong with them") {
+  const testing::TemporaryFolder folder;
+  const Module libc = module_of("/lib/x86_64-linux-gnu/libc.so.6");
+  const std::string file = folder.path() + "/" + libc.image->cache_key();
+  std::vector<std::byte> table;
+  std::uint64_t rows = 0;
+  {
+    std::atomic<int> made = 0;
+    TableBuilder first({.cache_folder = folder.path(), .made = [&] { ++made; }});
+    table = table_at(first, wait_for(first, libc));
+    rows = first.rows();
+    CHECK(made == 1);
+  }
+  const std::string kept = testing::read_all(file);
+  REQUIRE(kept.size() > table.size());
+  std::uint64_t loaded = 0;
+  SECTION("unchanged") {
+    loaded = 1;
+  }
+  SECTION("damaged") {
+    std::string damaged = kept;
+    damaged[kept.size() / 2] ^= 1;
+    testing::write_all(file, damaged);
+  }
+  SECTION("cut") {
+    testing::write_all(file, kept.substr(0, kept.size() / 2));
+  }
+  SECTION("gone") {
+    std::filesystem::remove(file);
+  }
+  TableBuilder second({.cache_folder = folder.path()});
+  CHECK(table_at(second, wait_for(second, libc)) == table);
+  CHECK(second.rows() == rows);
+  CHECK(second.loaded() == loaded);
+}
+
+TEST_CASE("a folder that can't be written to is no reason to have no tables") {
+  TableBuilder tables({.cache_folder = "/proc/nowhere"});
+  const Module libc = module_of("/lib/x86_64-linux-gnu/libc.so.6");
+  CHECK(wait_for(tables, libc) != 0);
 }
 
 TEST_CASE("files without call-frame information and code without a file have no table") {
