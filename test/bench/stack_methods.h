@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Five ways to walk the calling thread's stack inside the process, for stack_bench: each stores addresses,
+// its own first, and returns how many there are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace siprof::bench {
+
+inline constexpr std::size_t kMostFrames = 256;
+using WalkMethod = std::size_t (*)(std::uint64_t* addresses);
+
+std::size_t walk_by_tables(std::uint64_t* addresses);  // what libsiprof.so's handler does
+std::size_t walk_by_frame_pointers(std::uint64_t* addresses);
+std::size_t walk_by_unw_step(std::uint64_t* addresses);
+std::size_t walk_by_unw_backtrace(std::uint64_t* addresses);
+std::size_t walk_by_glibc_backtrace(std::uint64_t* addresses);
+
+// Once for each thread, before it walks: reads where its stack ends, and all mappings the first time.
+void prepare_this_thread();
+
+// All memory that walk_by_tables() may read from `sp` on: tables, ranges, row cache, its own code, the stack.
+std::vector<std::span<const std::byte>> memory_of_tables_walk(std::uint64_t sp);
+
+}  // namespace siprof::bench
