@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "collector-client/unwind/module_map.h"
+#include "test/bench/counted_walk.h"
 #include "test/unit/collector-client/unwind/own_tables.h"
 #include "test/unit/collector-client/unwind/self_capture.h"
 
@@ -49,13 +50,21 @@ void prepare_this_thread() {
   t_stack_high = reinterpret_cast<std::uint64_t>(low) + bytes;
 }
 
-__attribute__((noinline)) std::size_t walk_by_tables(std::uint64_t* addresses) {
+// The walk starts where it is called.
+template <auto kWalk>
+__attribute__((always_inline)) inline std::size_t walk_from_here(std::uint64_t* addresses) {
   shim::WalkRegisters here{};
   asm volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"
                : "=&r"(here.ip), "=&r"(here.sp), "=&r"(here.fp));
   const shim::StackBounds bounds{here.sp, t_stack_high};
-  const shim::WalkResult result = walk_stack(g_view, here, bounds, bounds, addresses, kMostFrames);
+  const shim::WalkResult result = kWalk(g_view, here, bounds, bounds, addresses, kMostFrames);
   return result.end == shim::WalkEnd::kComplete ? result.frames : 0;
+}
+__attribute__((noinline)) std::size_t walk_by_tables(std::uint64_t* addresses) {
+  return walk_from_here<shim::walk_stack>(addresses);
+}
+__attribute__((noinline)) std::size_t walk_by_counted_tables(std::uint64_t* addresses) {
+  return walk_from_here<shim::counted_walk_stack>(addresses);
 }
 
 __attribute__((noinline)) std::size_t walk_by_frame_pointers(std::uint64_t* addresses) {
@@ -101,7 +110,7 @@ __attribute__((noinline)) std::size_t walk_by_glibc_backtrace(std::uint64_t* add
   return static_cast<std::size_t>(frames);
 }
 
-std::vector<std::span<const std::byte>> memory_of_tables_walk(std::uint64_t sp) {
+WalkMemory memory_of_tables_walk(std::uint64_t sp) {
   const auto bytes_at = [](const void* start, std::size_t bytes) {
     return std::span(static_cast<const std::byte*>(start), bytes);
   };

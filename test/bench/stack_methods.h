@@ -3,10 +3,10 @@
 // its own first, and returns how many there are.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace siprof::bench {
 
@@ -22,7 +22,16 @@ std::size_t walk_by_glibc_backtrace(std::uint64_t* addresses);
 // Once for each thread, before it walks: reads where its stack ends, and all mappings the first time.
 void prepare_this_thread();
 
+// The same walk by counted_walk.h.
+std::size_t walk_by_counted_tables(std::uint64_t* addresses);
+
 // All memory that walk_by_tables() may read from `sp` on: tables, ranges, row cache, its own code, the stack.
-std::vector<std::span<const std::byte>> memory_of_tables_walk(std::uint64_t sp);
+struct WalkMemory {
+  std::span<const std::byte> tables, ranges, row_cache, view, code, stack;
+  std::array<std::span<const std::byte>, 6> all() const {
+    return {tables, ranges, row_cache, view, code, stack};
+  }
+};
+WalkMemory memory_of_tables_walk(std::uint64_t sp);
 
 }  // namespace siprof::bench
