@@ -56,12 +56,15 @@ void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 
-std::uint32_t __tsan_atomic32_load(const volatile std::uint32_t* at, int) {
-  touch(at, sizeof *at);
-  return __atomic_load_n(at, __ATOMIC_RELAXED);
-}
-void __tsan_atomic32_store(volatile std::uint32_t* at, std::uint32_t value, int) {
-  touch(at, sizeof *at);
-  __atomic_store_n(at, value, __ATOMIC_RELAXED);
-}
+#define ATOMIC_HOOKS(bits)                                                                             \
+  std::uint##bits##_t __tsan_atomic##bits##_load(const volatile std::uint##bits##_t* at, int) {        \
+    touch(at, sizeof *at);                                                                             \
+    return __atomic_load_n(at, __ATOMIC_RELAXED);                                                      \
+  }                                                                                                    \
+  void __tsan_atomic##bits##_store(volatile std::uint##bits##_t* at, std::uint##bits##_t value, int) { \
+    touch(at, sizeof *at);                                                                             \
+    __atomic_store_n(at, value, __ATOMIC_RELAXED);                                                     \
+  }
+ATOMIC_HOOKS(32)
+ATOMIC_HOOKS(64)
 }

@@ -108,7 +108,7 @@ void count_lines(benchmark::State& state) {
   std::uint64_t addresses[kMostFrames];
   std::size_t frames = 0;
   run_at_depth(static_cast<std::size_t>(state.range(0)), [&] {
-    walk_by_tables(addresses);  // fills the row cache
+    walk_by_tables(addresses);  // fills the rule cache
     take_touched_lines();
     for (auto _ : state) frames = walk_by_counted_tables(addresses);
     const WalkMemory memory = memory_of_tables_walk(reinterpret_cast<std::uint64_t>(addresses) & ~63ull);
@@ -121,7 +121,7 @@ void count_lines(benchmark::State& state) {
     };
     state.counters["lines"] = static_cast<double>(lines.size());
     state.counters["tables"] = within(memory.tables);
-    state.counters["row_cache"] = within(memory.row_cache);
+    state.counters["rule_cache"] = within(memory.rule_cache);
     state.counters["ranges"] = within(memory.ranges);
   });
   check_depth(state, frames);

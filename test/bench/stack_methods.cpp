@@ -120,7 +120,7 @@ WalkMemory memory_of_tables_walk(std::uint64_t sp) {
   asm("" : "+r"(code));  // not a place that the compiler thinks it knows the size of
   return {bytes_at(g_view.arena, g_view.arena_bytes),
           bytes_at(g_view.ranges, g_view.range_count * sizeof(CodeRange)),
-          bytes_at(g_view.row_cache, shim::kRowCacheSize * sizeof(std::uint32_t)),
+          bytes_at(g_view.rule_cache, shim::kRuleCacheSize * sizeof(std::uint64_t)),
           bytes_at(&g_view, sizeof g_view),
           bytes_at(reinterpret_cast<const void*>(code), 2 * kCodeBytes),
           bytes_at(reinterpret_cast<const void*>(sp), t_stack_high - sp)};

@@ -25,11 +25,12 @@ void prepare_this_thread();
 // The same walk by counted_walk.h.
 std::size_t walk_by_counted_tables(std::uint64_t* addresses);
 
-// All memory that walk_by_tables() may read from `sp` on: tables, ranges, row cache, its own code, the stack.
+// All memory that walk_by_tables() may read from `sp` on: tables, ranges, rule cache, its own code, the
+// stack.
 struct WalkMemory {
-  std::span<const std::byte> tables, ranges, row_cache, view, code, stack;
+  std::span<const std::byte> tables, ranges, rule_cache, view, code, stack;
   std::array<std::span<const std::byte>, 6> all() const {
-    return {tables, ranges, row_cache, view, code, stack};
+    return {tables, ranges, rule_cache, view, code, stack};
   }
 };
 WalkMemory memory_of_tables_walk(std::uint64_t sp);
