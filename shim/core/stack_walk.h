@@ -24,11 +24,14 @@ struct CodeView {
   std::uint64_t arena_bytes;
   const CodeRange* ranges;
   std::uint32_t range_count;
-  // Row numbers by code address, kRowCacheSize of them, shared by all threads without any order: each is
-  // checked before it is believed. Null: none.
-  std::uint32_t* row_cache;
+  // Rules by code address, kRuleCacheSize words, shared by all threads without any order: each names the code
+  // that it is for. Null: none.
+  std::uint64_t* rule_cache;
+  std::uint32_t arena_number;  // below kMostArenas: of arenas whose rules are in the same cache
 };
-inline constexpr std::uint32_t kRowCacheSize = 4096;
+inline constexpr std::uint32_t kRuleCacheBits = 12;
+inline constexpr std::uint32_t kRuleCacheSize = 1u << kRuleCacheBits;
+inline constexpr std::uint32_t kMostArenas = 16;
 
 struct WalkRegisters {
   std::uint64_t ip;

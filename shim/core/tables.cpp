@@ -24,15 +24,14 @@ struct Arena {
   std::uint64_t bytes;
   std::uint64_t id;
 };
-// Agents that may follow each other before stacks are copied for good.
-constexpr std::uint32_t kMostArenas = 16;
+// kMostArenas agents may follow each other before stacks are copied for good.
 constinit Arena g_arenas[kMostArenas] = {};
 constinit std::uint32_t g_arena_count = 0;             // under the attach lock
 constinit std::atomic<const Arena*> g_arena{nullptr};  // release after it is filled in; acquire in handlers
 // The attachment and SharedHeader::arena_generation that were looked at; relaxed, hints.
 constinit std::atomic<std::uint32_t> g_tried{0};
 constinit std::atomic<std::uint64_t> g_tried_session{0};
-constinit std::uint32_t g_row_cache[kRowCacheSize] = {};
+constinit std::uint64_t g_rule_cache[kRuleCacheSize] = {};
 
 struct MapRequest {
   char path[kArenaPathBytes];
@@ -139,7 +138,8 @@ bool read_tables(const SharedHeader* header, Tables* tables) {
   tables->view.arena_bytes = map->arena_bytes < arena->bytes ? map->arena_bytes : arena->bytes;
   tables->view.ranges = map->ranges;
   tables->view.range_count = ranges < kMaxCodeRanges ? ranges : kMaxCodeRanges;
-  tables->view.row_cache = g_row_cache;
+  tables->view.rule_cache = g_rule_cache;
+  tables->view.arena_number = static_cast<std::uint32_t>(arena - g_arenas);
   tables->map = map;
   tables->sequence = sequence;
   return true;

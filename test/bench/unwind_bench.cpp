@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a stack costs the agent: walking a copied stack of 8, 30 and 100 frames by compiled rules
-// and by libunwind alone, and naming addresses with and without debug information.
+// and by libunwind alone, and naming addresses with and without debug information. What a walk costs the
+// process itself is in stack_bench.
 //   SYMBOL_WORKER=build/test/unit/collector-client/symbolize/symbol_worker build/test/bench/unwind_bench
 #include <benchmark/benchmark.h>
-#include <execinfo.h>
 
 #include <cstdlib>
 
 #include "collector-client/symbolize/symbolizer.h"
 #include "collector-client/unwind/libunwind_step.h"
 #include "collector-client/unwind/unwinder.h"
-#include "test/unit/collector-client/unwind/own_tables.h"
 #include "test/unit/collector-client/unwind/self_capture.h"
 
 namespace siprof::client {
@@ -50,48 +49,6 @@ void walk_by_rules(benchmark::State& state) {
   for (auto _ : state) unwinder.unwind(g_stack.captured, process.map, stack);
   if (stack.end != StackEnd::kThreadStart) state.SkipWithError("the stack is not whole");
   state.counters["frames"] = static_cast<double>(stack.frames.size());
-}
-
-// What a signal handler does: `cold` throws the caches away before each walk.
-void walk_in_handler(benchmark::State& state, bool cold) {
-  Process process;
-  testing::OwnTables tables(process.map);
-  const shim::CodeView view = tables.view();
-  benchmark::DoNotOptimize(descend(static_cast<int>(state.range(0))));
-  const Registers& registers = g_stack.captured.registers;
-  const std::uint64_t low = g_stack.captured.stack_start;
-  const shim::StackBounds bounds{low, low + g_stack.copy.size(),
-                                 reinterpret_cast<std::uint64_t>(g_stack.copy.data()) - low};
-  std::vector<std::uint64_t> addresses(256);
-  std::vector<char> thrash(cold ? 64 << 20 : 0);
-  shim::WalkResult result{};
-  for (auto _ : state) {
-    if (cold) {
-      state.PauseTiming();
-      for (std::size_t i = 0; i < thrash.size(); i += 64) ++thrash[i];
-      state.ResumeTiming();
-    }
-    result = walk_stack(view, {registers[kRip], registers[kRsp], registers[kRbp]}, bounds, bounds,
-                        addresses.data(), 256);
-    benchmark::DoNotOptimize(result);
-  }
-  if (result.end != shim::WalkEnd::kComplete) state.SkipWithError("the stack is not whole");
-  state.counters["frames"] = result.frames;
-}
-
-// libc's own, which takes the loader's lock the first time.
-__attribute__((noinline)) int backtrace_at(int depth, benchmark::State& state) {
-  volatile char frame[48] = {};
-  if (depth == 0) {
-    void* addresses[256];
-    for (auto _ : state) benchmark::DoNotOptimize(backtrace(addresses, 256));
-  } else {
-    frame[0] = static_cast<char>(backtrace_at(depth - 1, state));
-  }
-  return frame[0] + 1;
-}
-void walk_by_backtrace(benchmark::State& state) {
-  benchmark::DoNotOptimize(backtrace_at(static_cast<int>(state.range(0)), state));
 }
 
 // The first walk of a process: no rule is known yet, the files' pages are.
@@ -152,9 +109,6 @@ void name_known_address(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(&symbolizer.frames(address));
 }
 
-BENCHMARK_CAPTURE(walk_in_handler, warm, false)->Arg(8)->Arg(30)->Arg(100);
-BENCHMARK_CAPTURE(walk_in_handler, cold, true)->Arg(30)->Iterations(200);
-BENCHMARK(walk_by_backtrace)->Arg(8)->Arg(30)->Arg(100);
 BENCHMARK(walk_by_rules)->Arg(8)->Arg(30)->Arg(100);
 BENCHMARK(walk_first_time)->Arg(30);
 BENCHMARK(walk_by_libunwind)->Arg(8)->Arg(30)->Arg(100);

@@ -115,8 +115,8 @@ def storm(session):
     checks.has_samples(profile)
     checks.total_matches(profile, facts["cpu_ns"][0], kThreads)
     verdict = Verdict(profile, facts)
-    samples = int(profile.counters["samples"])
-    print(f"{samples} samples of {visits} visits, {changes} of them where another plugin had been; "
-          f"{verdict.unknown_ns / (sum(facts['storm_ns']) + sum(facts['calm_ns'])):.1%} of the plugins' time is unknown")
+    samples, storm_ns, calm_ns = int(profile.counters["samples"]), sum(facts["storm_ns"]), sum(facts["calm_ns"])
+    print(f"{samples} samples of {visits} visits, {changes} of them where another plugin had been; without names "
+          f"{verdict.unknown_ns / 1e9:.2f} s of {storm_ns / 1e9:.2f} s in storm and {calm_ns / 1e9:.2f} s in calm")
     check(not verdict.wrong, f"{sum(verdict.wrong.values())} stacks of {samples} can't have been: {verdict}")
     times_match(verdict.by_plugin_ns, facts, profile.total() / samples)

@@ -62,9 +62,9 @@ class Places {
 };
 Places g_places;
 
-// 5 µs to 4 ms, each length in between as likely on a scale of powers; more for some plugins than for others.
+// 2 µs to 4 ms, each length in between as likely on a scale of powers; more for some plugins than for others.
 int draw_spins(uint64_t& seed, int plugin) {
-  const int length = 6'000 << next(seed) % 9;
+  const int length = 24'000 << next(seed) % 9;
   return (length + static_cast<int>(next(seed) % length)) / 4 * (1 + plugin % 4);
 }
 

@@ -21,8 +21,12 @@ class OwnTables {
   }
 
   shim::CodeView view(bool cached = true) {
-    return {arena_.data(), arena_.size(), ranges_.data(), static_cast<std::uint32_t>(ranges_.size()),
-            cached ? cache_.data() : nullptr};
+    return {arena_.data(),
+            arena_.size(),
+            ranges_.data(),
+            static_cast<std::uint32_t>(ranges_.size()),
+            cached ? cache_.data() : nullptr,
+            0};
   }
   std::vector<CodeRange>& ranges() { return ranges_; }
   std::vector<std::byte>& arena() { return arena_; }
@@ -43,7 +47,7 @@ class OwnTables {
   std::vector<std::byte> arena_;
   std::vector<CodeRange> ranges_;
   std::map<const Module*, std::uint32_t> places_;
-  std::vector<std::uint32_t> cache_ = std::vector<std::uint32_t>(shim::kRowCacheSize);
+  std::vector<std::uint64_t> cache_ = std::vector<std::uint64_t>(shim::kRuleCacheSize);
 };
 
 }  // namespace siprof::client::testing

@@ -183,10 +183,43 @@ TEST_CASE("walked: wild registers and tables stop it, inside the bounds") {
     }
     shim::CodeView view = tables.view();
     view.arena = arena.data();
+    view.rule_cache = nullptr;  // it would keep the damage from being read
     if (i % 5 == 0) view.arena_bytes = random() % arena.size();
     const WalkRegisters registers = three_of(owned.captured.registers);
     REQUIRE(walk_stack(view, registers, bounds, bounds, addresses.data(), 64).frames >= 1);
     if (i % 100 == 99 && arena.size() > (64u << 20)) break;
+  }
+}
+
+// An arena like that of `tables` but for its rows, which all say that the agent has to unwind.
+std::vector<std::byte> with_other_rules(testing::OwnTables& tables) {
+  std::vector<std::byte> arena = tables.arena();
+  for (const CodeRange& range : tables.ranges()) {
+    if (range.table == 0) continue;
+    std::byte* table = arena.data() + std::uint64_t{range.table} * kArenaAlignment;
+    UnwindTable header;
+    std::memcpy(&header, table, sizeof header);
+    const std::uint32_t rule = make_rule(RowKind::kOther);
+    for (std::uint32_t i = 0; i < header.rows; ++i)
+      std::memcpy(table + header.rows_offset + i * sizeof(UnwindRow) + offsetof(UnwindRow, rule), &rule,
+                  sizeof rule);
+  }
+  return arena;
+}
+
+TEST_CASE("walked: rules of one arena aren't taken for another's that are cached beside them") {
+  OwnedStack owned = capture(chain_without_frame_pointers);
+  Fixture fixture;
+  testing::OwnTables tables(fixture.map);
+  const std::vector<std::byte> others = with_other_rules(tables);
+  std::vector<std::uint64_t> addresses;
+  for (int i = 0; i < 2; ++i) {
+    CHECK(walk(owned, tables.view(), &addresses).end == WalkEnd::kComplete);
+    shim::CodeView view = tables.view();
+    view.arena = others.data();
+    CHECK(walk(owned, view, &addresses).end == WalkEnd::kComplete);  // known by now, the arena isn't read
+    view.arena_number = 1;
+    CHECK(walk(owned, view, &addresses).end == WalkEnd::kOther);
   }
 }
 
