@@ -6,6 +6,7 @@
 
 #include "shim/base/elf_lookup.h"
 #include "shim/core/attach.h"
+#include "shim/core/code_map.h"
 #include "shim/core/config.h"
 #include "shim/core/process.h"
 #include "shim/core/signal.h"
@@ -20,6 +21,11 @@ SIPROF_EARLY constinit Process g_process{};
 
 namespace {
 
+void before_fork() {
+  note_code_map_of_parent();
+  attach_before_fork();
+}
+
 // Timers aren't inherited; shared memory, slots and locks are the parent's.
 void after_fork_in_child() {
   forget_timers();
@@ -29,6 +35,7 @@ void after_fork_in_child() {
   for (auto& cell : g_process.early) cell.store(0, std::memory_order_relaxed);
   reset_signal_lock();
   forget_unmaps_under_way();
+  inherit_code_map();
   ThreadState& thread = this_thread();
   if (may_call()) {
     g_process.pid = sys::thread_id();
@@ -57,7 +64,7 @@ __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   g_process.pid = this_thread().tid;
   if (!start_signal(on_tick)) return;
   arm_this_thread();
-  pthread_atfork(attach_before_fork, nullptr, after_fork_in_child);
+  pthread_atfork(before_fork, nullptr, after_fork_in_child);
   if (this_thread().tid == 1) attach_as_reaper();  // orphans come to pid 1, also those of a vfork
 }
 

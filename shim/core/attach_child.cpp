@@ -13,6 +13,7 @@
 #include "shim/base/text.h"
 #include "shim/core/agent_start.h"
 #include "shim/core/child.h"
+#include "shim/core/code_map.h"
 #include "shim/core/config.h"
 #include "shim/core/handover.h"
 #include "shim/core/process.h"
@@ -238,6 +239,7 @@ int run_attach_child(void* argument) {
   if (unmap_generation() != request->maps_generation) request->maps_generation = kUnmapping;
   const long fd = make_memory(request->chunks);
   if (sys::failed(fd) || !write_header(*request, fd)) return kChildRan;
+  take_over_code_map(static_cast<const SharedHeader*>(request->mapping), fd);
   if (!again && !map_memory(request, fd, again)) return kChildRan;
   make_secret();
   open_all(fd, &handover);

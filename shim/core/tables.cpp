@@ -9,6 +9,7 @@
 #include "shim/base/sys.h"
 #include "shim/base/text.h"
 #include "shim/core/child.h"
+#include "shim/core/code_map.h"
 #include "shim/core/process.h"
 #include "shim/core/unmaps.h"
 
@@ -79,10 +80,6 @@ SIPROF_SIGNAL_SAFE bool read_arena(const CodeMap* map, MapRequest* request, std:
   std::atomic_thread_fence(std::memory_order_acquire);
   request->path[kArenaPathBytes - 1] = '\0';
   return sequence % 2 == 0 && map->sequence.load(std::memory_order_relaxed) == sequence && *id != 0;
-}
-
-SIPROF_SIGNAL_SAFE const CodeMap* code_map_of(const SharedHeader* header) {
-  return reinterpret_cast<const CodeMap*>(reinterpret_cast<const char*>(header) + kCodeMapOffset);
 }
 
 SIPROF_SIGNAL_SAFE bool map_in_child(MapRequest* request) {

@@ -22,6 +22,9 @@ def prefork(session):
     for pid, cpu_ns in used.items():
         about(f"sampled CPU of {pid} (ns)", profile.sum("cpu", of_pid(pid)), cpu_ns, 0.1, slack=2 * profile.period)
     checks.total_matches(profile, sum(used.values()), threads=len(used))
+    # The workers have their parent's code: only the parent's first stacks were copied.
+    copied = int(profile.counters.get("copied_no_tables", 0))
+    check(copied <= 3, f"{copied} stacks were copied for want of tables, of {len(used)} processes")
 
 
 @case("two_hundred_forks", hazards=[72])
