@@ -30,6 +30,7 @@ struct Context {
   const StepInput& input;
   const Registers& registers;
   int accesses_left = kMaxAccesses;
+  int asked_for = -1;  // the caller's register that is being looked up
   bool beyond_stack = false;
   std::uint64_t beyond = 0;
 };
@@ -46,15 +47,21 @@ bool read_file(const StepInput& input, std::uint64_t address, unw_word_t* value)
 int access_mem(unw_addr_space_t, unw_word_t address, unw_word_t* value, int write, void* argument) {
   auto& context = *static_cast<Context*>(argument);
   if (write != 0 || --context.accesses_left < 0) return -UNW_EINVAL;
-  if (read_word(*context.input.stack, address, *value) || read_file(context.input, address, value)) return 0;
+  if (read_word(*context.input.stack, address, *value)) {
+    if (context.input.log != nullptr) context.input.log->words.emplace_back(address, *value);
+    return 0;
+  }
+  if (read_file(context.input, address, value)) return 0;
   context.beyond_stack = true;
   context.beyond = address;
   return -UNW_EINVAL;
 }
 
 int access_reg(unw_addr_space_t, unw_regnum_t number, unw_word_t* value, int write, void* argument) {
-  const auto& context = *static_cast<Context*>(argument);
+  const Context& context = *static_cast<Context*>(argument);
   if (write != 0 || number < 0 || static_cast<std::size_t>(number) >= kRegisterCount) return -UNW_EBADREG;
+  if (StepLog* log = context.input.log; log != nullptr)
+    (number == context.asked_for ? log->registers_kept : log->registers_read) |= 1u << number;
   *value = number == static_cast<int>(kRip) ? context.input.lookup_address
                                             : context.registers[static_cast<std::size_t>(number)];
   return 0;
@@ -156,7 +163,11 @@ StepResult step_with_libunwind(const StepInput& input, Registers& registers, std
   Registers caller = registers;
   for (std::size_t number = 0; number < kRegisterCount; ++number) {
     unw_word_t value = 0;
-    if (unw_get_reg(&cursor, static_cast<int>(number), &value) == 0) caller[number] = value;
+    context.asked_for = static_cast<int>(number);
+    if (unw_get_reg(&cursor, static_cast<int>(number), &value) == 0)
+      caller[number] = value;
+    else if (input.log != nullptr)
+      input.log->registers_kept |= 1u << number;
   }
   registers = caller;
   return StepResult::kStepped;

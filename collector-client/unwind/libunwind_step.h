@@ -5,17 +5,28 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "collector-client/symbolize/elf_image.h"
 #include "collector-client/unwind/captured_stack.h"
 
 namespace siprof::client {
 
+// What an answer depends on besides the module, so that it may be kept: the same registers and words
+// give the same one.
+struct StepLog {
+  std::uint32_t registers_read = 0;  // bit n: register n
+  std::uint32_t registers_kept = 0;  // bit n: the caller's register n is this frame's
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> words;  // of the stack: address, value
+};
+
 struct StepInput {
   const ElfImage* image = nullptr;
   std::uint64_t bias = 0;                // process address - file address
   std::uint64_t lookup_address = 0;      // of the process: the pc, for return addresses one less
   const CapturedStack* stack = nullptr;  // memory; its registers are not used
+  StepLog* log = nullptr;                // filled if there is one
 };
 
 enum class StepResult {
