@@ -153,7 +153,7 @@ void Agent::attach(RawMessage raw, const Peer& peer) {
 // The abstract socket has no permissions: what others run is told to nobody else.
 void Agent::answer_status(Connection connection) {
   if (!is_trusted(connection.peer)) return;
-  replies_.add(std::move(connection.fd), status_text(sessions_, exporter_, attached_, refused_),
+  replies_.add(std::move(connection.fd), status_text(sessions_, tables_, exporter_, attached_, refused_),
                steady_now());
 }
 

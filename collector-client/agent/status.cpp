@@ -23,15 +23,23 @@ nlohmann::json process_status(const Session& session) {
           {"counters", values}};
 }
 
+nlohmann::json tables_status(const TableBuilder& tables) {
+  return {{"rows", tables.rows()},
+          {"bytes", tables.arena() != nullptr ? tables.arena()->bytes() : 0},
+          {"from_disk", tables.loaded()},
+          {"waiting", tables.waiting()}};
+}
+
 }  // namespace
 
-std::string status_text(const std::vector<std::unique_ptr<Session>>& sessions, const Exporter& exporter,
-                        std::uint64_t attached, std::uint64_t refused) {
+std::string status_text(const std::vector<std::unique_ptr<Session>>& sessions, const TableBuilder& tables,
+                        const Exporter& exporter, std::uint64_t attached, std::uint64_t refused) {
   nlohmann::json processes = nlohmann::json::array();
   for (const auto& session : sessions) processes.push_back(process_status(*session));
-  const nlohmann::json status = {{"agent_pid", getpid()},  {"version", SIPROF_VERSION},
-                                 {"attached", attached},   {"refused", refused},
-                                 {"processes", processes}, {"exporter", exporter.counters()}};
+  const nlohmann::json status = {{"agent_pid", getpid()},          {"version", SIPROF_VERSION},
+                                 {"attached", attached},           {"refused", refused},
+                                 {"processes", processes},         {"unwind_tables", tables_status(tables)},
+                                 {"exporter", exporter.counters()}};
   return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -11,7 +11,7 @@
 
 namespace siprof::client {
 
-std::string status_text(const std::vector<std::unique_ptr<Session>>& sessions, const Exporter& exporter,
-                        std::uint64_t attached, std::uint64_t refused);
+std::string status_text(const std::vector<std::unique_ptr<Session>>& sessions, const TableBuilder& tables,
+                        const Exporter& exporter, std::uint64_t attached, std::uint64_t refused);
 
 }  // namespace siprof::client

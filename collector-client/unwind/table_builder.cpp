@@ -57,6 +57,7 @@ std::uint32_t TableBuilder::place_of(const Module* module) {
     const std::lock_guard lock(mutex_);
     jobs_.push_back({module, std::move(own)});
   }
+  ++asked_;
   if (!worker_.joinable()) worker_ = std::thread([this] { work(); });
   wake_.notify_one();
   return 0;
@@ -76,6 +77,7 @@ void TableBuilder::work() {
     jobs_.pop_front();
     lock.unlock();
     work_on(std::move(job));
+    settled_.fetch_add(1, std::memory_order_relaxed);
     lock.lock();
   }
 }
@@ -149,7 +151,8 @@ void TableBuilder::forget(const absl::flat_hash_set<const Module*>& modules) {
   take_results();
   absl::erase_if(places_, [&](const auto& entry) { return modules.contains(entry.first); });
   const std::lock_guard lock(mutex_);
-  std::erase_if(jobs_, [&](const Job& job) { return modules.contains(job.module); });
+  settled_.fetch_add(std::erase_if(jobs_, [&](const Job& job) { return modules.contains(job.module); }),
+                     std::memory_order_relaxed);
 }
 
 }  // namespace siprof::client

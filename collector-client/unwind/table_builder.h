@@ -24,9 +24,9 @@
 namespace siprof::client {
 
 struct TableSettings {
-  std::string cache_folder;                // empty: none
+  std::string cache_folder = {};           // empty: none
   std::uint64_t cache_bytes = 512u << 20;  // at most that much there
-  std::function<void()> made;              // on the worker's thread, when there is a new table; may be empty
+  std::function<void()> made = {};         // on the worker's thread, when there is a new table; may be empty
 };
 
 class TableBuilder {
@@ -48,7 +48,9 @@ class TableBuilder {
 
   const TableArena* arena() const { return arena_.get(); }  // null: no memory
   std::uint64_t rows() const { return rows_; }
-  // Of them, tables that came from disk. Any thread.
+  // Tables asked for and not made yet.
+  std::uint64_t waiting() const { return asked_ - settled_.load(std::memory_order_relaxed); }
+  // Tables that came from disk. Any thread.
   std::uint64_t loaded() const { return loaded_.load(std::memory_order_relaxed); }
 
  private:
@@ -72,6 +74,8 @@ class TableBuilder {
   std::unique_ptr<TableArena> arena_;
   absl::flat_hash_map<const Module*, std::uint32_t> places_;  // 0: asked for, or there is none
   std::uint64_t generation_ = 0;
+  std::uint64_t asked_ = 0;
+  std::atomic<std::uint64_t> settled_{0};  // of asked_; relaxed, a number
   std::uint64_t rows_ = 0;
 
   // The worker's. By ElfImage::cache_key(): modules are forgotten, the arena isn't.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fixed amount of work on two threads, 25 frames deep: hashes of a megabyte that each thread has of its own.
-// argv: how many megabytes each. Prints the CPU time it used, in nanoseconds. For whole_cost.py.
+// A fixed amount of work on two threads, 25 frames deep: hashes of a megabyte that each thread has of its
+// own. argv: how many megabytes each. Prints the CPU time it used, in nanoseconds. For whole_cost.py.
 #include <time.h>
 
 #include <cstdint>

@@ -19,44 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-kRoot = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(kRoot / "test" / "preload"))
-
-from harness import pprof  # noqa: E402  (needs the path above)
-
-kSumsOfInterest = ["samples", "stack_walked", "handler_ns", "lost_pool_full"]
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds; the clock that the kernel keeps for each process (clock_getcpuclockid(3))."""
-    return time.clock_gettime(~pid << 3 | 2)
-
-
-class Agent:
-    def __init__(self, options, folder: Path):
-        self.socket, self.output = folder / "agent.sock", folder / "profiles"
-        program = options.build / "collector-client" / "siprof"
-        self.process = subprocess.Popen([program, "agent", "--agent-socket", self.socket, "--output", self.output, "--window", "2s"],
-                                        env={**os.environ, "XDG_STATE_HOME": str(folder)})
-        while not self.socket.exists():
-            time.sleep(0.05)
-
-    def environment(self, options) -> dict:
-        return {**os.environ, "LD_PRELOAD": str(options.build / "shim" / "libsiprof.so"), "SIPROF_KINDS": "cpu",
-                "SIPROF_HZ": str(options.hz), "SIPROF_AGENT_SOCKET": str(self.socket)}
-
-    def counters(self) -> dict:
-        """Of all profiles so far."""
-        sums = dict.fromkeys(kSumsOfInterest, 0)
-        for path in self.output.rglob("*.pb.gz"):
-            for name, value in pprof.load(path).counters.items():
-                if name in sums:
-                    sums[name] += int(value)
-        return sums
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
+from bench_agent import Agent, kRoot
 
 
 def run(command: list, env: dict) -> float:
@@ -65,15 +28,15 @@ def run(command: list, env: dict) -> float:
 
 def measure(options, agent: Agent, work: list) -> tuple:
     """Per pair (without, with, the agent's part), in seconds of CPU."""
-    env, pairs = agent.environment(options), []
+    env, pairs = agent.environment(options.hz), []
     limited = ["prlimit", f"--as={64 << 30}", *work] if options.copies else work
     run(limited, env)
     for number in range(options.pairs):
         plain = run(work, dict(os.environ)) if number % 2 else None
-        before = cpu_of(agent.process.pid)
+        before = agent.cpu_seconds()
         profiled = run(limited, env)
         time.sleep(2.5)  # the agent finishes its window
-        own = cpu_of(agent.process.pid) - before
+        own = agent.cpu_seconds() - before
         plain = plain if plain is not None else run(work, dict(os.environ))
         pairs.append((plain, profiled, own))
     return pairs
@@ -90,7 +53,7 @@ def main() -> int:
     options.build = options.build.resolve()
     work = [str(options.build / "test" / "bench" / "busy"), str(options.megabytes)]
     with tempfile.TemporaryDirectory(prefix="siprof-cost-") as folder:
-        agent = Agent(options, Path(folder))
+        agent = Agent(options.build, Path(folder), Path(folder) / "state")
         try:
             pairs = measure(options, agent, work)
         finally:
