@@ -14,8 +14,8 @@
 namespace siprof::client {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x31'62'61'74'70'69'73;  // "siptab1": the last digit is kArenaVersion
-static_assert(kArenaVersion == 1);
+constexpr std::uint64_t kMagic = 0x32'62'61'74'70'69'73;  // "siptab2": the last digit is kArenaVersion
+static_assert(kArenaVersion == 2);
 
 }  // namespace
 

@@ -35,6 +35,16 @@ bool saved_fp(Dwarf_Frame* frame, bool deref_fp, std::uint32_t* b) {
   return rule.kind == RegisterRule::Kind::kAtCfa && in_words(-rule.offset, kMaxRowField, b) && *b != 0;
 }
 
+// Prologues that realign the stack, and assembly.
+std::uint32_t register_cfa_rule(Dwarf_Frame* frame, const CfaRule& cfa) {
+  std::uint32_t m = 0;
+  std::uint32_t b = 0;
+  if (cfa.number >= 16 || !in_words(cfa.offset, 511, &m)) return kOtherRule;
+  const bool at_fp = !saved_fp(frame, false, &b);
+  if (at_fp && !saved_fp(frame, true, &b)) return kOtherRule;
+  return make_rule(RowKind::kRegister, cfa.number | m << 4 | (at_fp ? 1u << 13 : 0), at_fp ? 0 : b);
+}
+
 std::uint32_t deref_rule(Dwarf_Frame* frame, const CfaRule& cfa) {
   const bool by_fp = cfa.number == kRbp;
   std::uint32_t n = 0;
@@ -70,7 +80,7 @@ std::uint32_t compact_rule(Dwarf_Frame* frame, bool signal_frame) {
   std::uint32_t b = 0;
   switch (cfa.kind) {
     case CfaRule::Kind::kRegister:
-      if (cfa.number != kRsp && cfa.number != kRbp) return kOtherRule;
+      if (cfa.number != kRsp && cfa.number != kRbp) return register_cfa_rule(frame, cfa);
       if (!in_words(cfa.offset, kMaxRowField, &a) || !saved_fp(frame, false, &b)) return kOtherRule;
       return make_rule(cfa.number == kRsp ? RowKind::kSp : RowKind::kFp, a, b);
     case CfaRule::Kind::kDeref:

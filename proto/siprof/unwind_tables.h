@@ -22,7 +22,7 @@
 namespace siprof {
 
 inline constexpr std::uint32_t kArenaMagic = 0x61727574;  // "tura"
-inline constexpr std::uint32_t kArenaVersion = 1;
+inline constexpr std::uint32_t kArenaVersion = 2;
 inline constexpr std::uint32_t kArenaAlignment = 64;
 inline constexpr std::uint32_t kBucketShift = 10;
 
@@ -55,6 +55,9 @@ enum class RowKind : std::uint32_t {
   kDerefFp = 6,    // CFA = *(fp - 8 n) + 8 m; the caller's fp is at fp when b is 1 (gcc's aligned frames)
   kPlt = 7,        // CFA = sp + 8, or + 16 when ip & 15 >= a
   kOther = 8,      // there is information that a row can't hold: the agent unwinds such a stack
+  // CFA = register n + 8 m, where a = n + 16 m + 8192 f (n in DWARF's numbering, m < 512); the caller's fp is
+  // at fp when f is 1. Only where execution is or was interrupted: no other frame's registers are known.
+  kRegister = 9,
 };
 
 // The caller's fp: unchanged when b is 0, else at CFA - 8 b (but for kDerefFp).

@@ -114,7 +114,7 @@ void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
              const ucontext_t* context) {
   map_tables_if_due(header);
   const WalkRegisters registers{instruction_pointer_of(context), stack_pointer_of(context),
-                                frame_pointer_of(context)};
+                                frame_pointer_of(context), context};
   Tables tables{};
   if (registers.sp < thread.stack_low || registers.sp >= thread.stack_high) {
     count(Counter::copied_foreign);

@@ -7,9 +7,12 @@ namespace siprof::shim {
 namespace {
 
 // Of a ucontext, which a trampoline's stack pointer points to.
+constexpr std::uint64_t kSavedRegisters = 40;
 constexpr std::uint64_t kSavedFp = 120;
 constexpr std::uint64_t kSavedSp = 160;
 constexpr std::uint64_t kSavedIp = 168;
+// Where DWARF's registers 0 to 15 are from there, in words.
+constexpr std::uint8_t kSavedOrder[16] = {13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7};
 
 // A table whose numbers have been checked against the arena.
 struct Table {
@@ -89,6 +92,8 @@ class Walk {
         return leave_handler();
       case RowKind::kOutermost:
         return stop(WalkEnd::kComplete);
+      case RowKind::kRegister:
+        return leave_by_register(a, rule_b(rule));
       case RowKind::kOther:
         return stop(WalkEnd::kOther);
       case RowKind::kNone:
@@ -124,7 +129,7 @@ class Walk {
   }
 
   __attribute__((always_inline)) inline bool enter(std::uint64_t ip, std::uint64_t sp, std::uint64_t fp) {
-    registers_ = {ip, sp, fp};
+    registers_ = {ip, sp, fp, nullptr};
     exact_ = false;
     return ip != 0 || stop(WalkEnd::kComplete);
   }
@@ -139,6 +144,15 @@ class Walk {
   }
   __attribute__((always_inline)) inline bool leave_saved(std::uint64_t cfa, std::uint64_t b) {
     return leave(cfa, b != 0 ? cfa - 8 * b : 0);
+  }
+
+  bool leave_by_register(std::uint64_t a, std::uint64_t b) {
+    if (!exact_ || registers_.context == nullptr) return stop(WalkEnd::kOther);
+    const auto* saved = static_cast<const char*>(registers_.context) + kSavedRegisters;
+    std::uint64_t value = 0;
+    __builtin_memcpy(&value, saved + 8 * kSavedOrder[a & 15], sizeof value);
+    const std::uint64_t cfa = value + 8 * (a >> 4 & 511);
+    return (a >> 13) != 0 ? leave(cfa, registers_.fp) : leave_saved(cfa, b);
   }
 
   bool leave_by_fp() {
@@ -156,6 +170,8 @@ class Walk {
     if (!load(registers_.sp + kSavedIp, &before.ip) || !load(registers_.sp + kSavedSp, &before.sp) ||
         !load(registers_.sp + kSavedFp, &before.fp))
       return stop(WalkEnd::kBounds);
+    // All of it lies between what was loaded.
+    before.context = reinterpret_cast<const void*>(registers_.sp + bounds_.shift);
     if (before.sp >= own_.low && before.sp < own_.high)
       bounds_ = own_;
     else if (before.sp < bounds_.low || before.sp >= bounds_.high)

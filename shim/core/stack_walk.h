@@ -37,6 +37,8 @@ struct WalkRegisters {
   std::uint64_t ip;
   std::uint64_t sp;
   std::uint64_t fp;
+  // The ucontext_t that holds them, and all others; null: only these three are known.
+  const void* context = nullptr;
 };
 
 enum class WalkEnd : std::uint8_t {

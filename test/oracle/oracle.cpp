@@ -4,6 +4,7 @@
 //   stack_oracle --windows 20 --steps 5000 --report FILE -- COMMAND ARGUMENT…
 #include <sched.h>
 #include <signal.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -34,6 +35,31 @@ struct Options {
 client::Registers registers_of(const user_regs_struct& from) {
   return {from.rax, from.rdx, from.rcx, from.rbx, from.rsi, from.rdi, from.rbp, from.rsp, from.r8,
           from.r9,  from.r10, from.r11, from.r12, from.r13, from.r14, from.r15, from.rip};
+}
+
+// As a handler gets them.
+ucontext_t context_of(const user_regs_struct& from) {
+  ucontext_t context{};
+  greg_t* to = context.uc_mcontext.gregs;
+  for (const auto& [number, value] : {std::pair{REG_RAX, from.rax},
+                                      {REG_RDX, from.rdx},
+                                      {REG_RCX, from.rcx},
+                                      {REG_RBX, from.rbx},
+                                      {REG_RSI, from.rsi},
+                                      {REG_RDI, from.rdi},
+                                      {REG_RBP, from.rbp},
+                                      {REG_RSP, from.rsp},
+                                      {REG_R8, from.r8},
+                                      {REG_R9, from.r9},
+                                      {REG_R10, from.r10},
+                                      {REG_R11, from.r11},
+                                      {REG_R12, from.r12},
+                                      {REG_R13, from.r13},
+                                      {REG_R14, from.r14},
+                                      {REG_R15, from.r15},
+                                      {REG_RIP, from.rip}})
+    to[number] = static_cast<greg_t>(value);
+  return context;
 }
 
 class Stepper {
@@ -74,11 +100,12 @@ class Stepper {
     if (view_.modules().find(now.rip) == nullptr) view_.read_maps(process_);
     view_.copy_stacks(process_, now.rsp);
     const shim::CodeView code = view_.code();
+    const ucontext_t context = context_of(now);
     const shim::StackBounds current = view_.current().bounds(view_.current().low);
     const shim::StackBounds own =
         &view_.own() == &view_.current() ? current : view_.own().bounds(view_.own().low);
     const shim::WalkResult result =
-        walk_stack(code, {now.rip, now.rsp, now.rbp}, current, own, ours_.data(), kMostFrames);
+        walk_stack(code, {now.rip, now.rsp, now.rbp, &context}, current, own, ours_.data(), kMostFrames);
     walker_.walk(view_, registers, kMostFrames, &theirs_);
     report_.add(view_, code, result, std::span(ours_).first(result.frames), theirs_);
   }

@@ -51,7 +51,7 @@ Judgement judge(const ProcessView& view, const shim::WalkResult& result, std::sp
 
 std::string rule_at(const shim::CodeView& code, std::uint64_t address) {
   constexpr const char* kNames[] = {"none",     "sp",       "fp",  "outermost", "signal",
-                                    "deref sp", "deref fp", "plt", "other"};
+                                    "deref sp", "deref fp", "plt", "other",     "register"};
   const std::span ranges(code.ranges, code.range_count);
   const auto after = std::ranges::upper_bound(ranges, address, {}, &CodeRange::start);
   if (after == ranges.begin() || address >= std::prev(after)->end) return "no code";

@@ -47,9 +47,11 @@ inline Registers registers_of(const ucontext_t& context) {
 struct OwnedStack {
   std::vector<std::byte> copy;
   CapturedStack captured;
+  ucontext_t context{};
 
-  void take(const ucontext_t& context, std::size_t max_bytes, std::uint64_t stack_top) {
-    captured.registers = registers_of(context);
+  void take(const ucontext_t& taken, std::size_t max_bytes, std::uint64_t stack_top) {
+    context = taken;
+    captured.registers = registers_of(taken);
     captured.stack_start = shim::red_zone_start(captured.registers[kRsp]);
     const std::size_t bytes = std::min<std::size_t>(max_bytes, stack_top - captured.stack_start);
     copy.resize(bytes);

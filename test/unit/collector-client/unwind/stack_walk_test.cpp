@@ -40,8 +40,9 @@ struct Fixture {
   Fixture() { map.update(testing::own_maps()); }
 };
 
-WalkRegisters three_of(const Registers& registers) {
-  return {registers[kRip], registers[kRsp], registers[kRbp]};
+WalkRegisters registers_of(const OwnedStack& owned) {
+  const Registers& registers = owned.captured.registers;
+  return {registers[kRip], registers[kRsp], registers[kRbp], &owned.context};
 }
 
 StackBounds bounds_of(const OwnedStack& owned) {
@@ -52,8 +53,7 @@ StackBounds bounds_of(const OwnedStack& owned) {
 WalkResult walk(const OwnedStack& owned, const shim::CodeView& view, std::vector<std::uint64_t>* addresses) {
   addresses->assign(512, 0);
   const StackBounds bounds = bounds_of(owned);
-  const WalkResult result =
-      walk_stack(view, three_of(owned.captured.registers), bounds, bounds, addresses->data(), 512);
+  const WalkResult result = walk_stack(view, registers_of(owned), bounds, bounds, addresses->data(), 512);
   addresses->resize(result.frames);
   return result;
 }
@@ -108,8 +108,43 @@ stop_after_pop:
   ret
   .cfi_endproc
   .size stop_after_pop, . - stop_after_pop
+
+  .type stop_by_rax, @function
+stop_by_rax:
+  .cfi_startproc
+  mov %rsp, %rax
+  .cfi_def_cfa_register %rax
+  sub $24, %rsp
+  ud2
+  mov %rax, %rsp
+  .cfi_def_cfa_register %rsp
+  ret
+  .cfi_endproc
+  .size stop_by_rax, . - stop_by_rax
+
+  .type stop_realigning, @function
+stop_realigning:
+  .cfi_startproc
+  lea 8(%rsp), %r10
+  .cfi_def_cfa %r10, 0
+  and $-32, %rsp
+  push -8(%r10)
+  push %rbp
+  .cfi_escape 0x10, 6, 2, 0x76, 0
+  mov %rsp, %rbp
+  ud2
+  mov (%rbp), %rbp
+  lea -8(%r10), %rsp
+  .cfi_def_cfa %rsp, 8
+  .cfi_restore %rbp
+  ret
+  .cfi_endproc
+  .size stop_realigning, . - stop_realigning
 )");
 extern "C" void stop_after_pop();
+extern "C" void stop_by_rax();
+extern "C" void stop_realigning();
+void (*g_stop)();
 
 void take_interrupted(int, siginfo_t*, void* context) {
   auto* interrupted = static_cast<ucontext_t*>(context);
@@ -118,24 +153,28 @@ void take_interrupted(int, siginfo_t*, void* context) {
   interrupted->uc_mcontext.gregs[REG_RIP] += 2;  // behind ud2
 }
 
-void pop_in_chain(void (*)()) {
+void stop_in_chain(void (*)()) {
   chain_with_frame_pointers([] {
-    stop_after_pop();
+    g_stop();
     asm volatile("");
   });
 }
 
 }  // namespace
 
-TEST_CASE("walked: an epilogue that has popped the frame pointer") {
+TEST_CASE(
+    "walked: where only what was interrupted tells the way: epilogues, other registers than sp and fp") {
   struct sigaction before = {};
   struct sigaction action = {};
   action.sa_sigaction = take_interrupted;
   action.sa_flags = SA_SIGINFO;
   sigaction(SIGILL, &action, &before);
-  OwnedStack owned = capture(pop_in_chain);
+  for (void (*stop)() : {stop_after_pop, stop_by_rax, stop_realigning}) {
+    g_stop = stop;
+    OwnedStack owned = capture(stop_in_chain);
+    check_same(owned);
+  }
   sigaction(SIGILL, &before, nullptr);
-  check_same(owned);
 }
 
 TEST_CASE("walked: frames without and with frame pointers, aligned and of run-time size") {
@@ -185,7 +224,7 @@ TEST_CASE("walked: wild registers and tables stop it, inside the bounds") {
     view.arena = arena.data();
     view.rule_cache = nullptr;  // it would keep the damage from being read
     if (i % 5 == 0) view.arena_bytes = random() % arena.size();
-    const WalkRegisters registers = three_of(owned.captured.registers);
+    const WalkRegisters registers = registers_of(owned);
     REQUIRE(walk_stack(view, registers, bounds, bounds, addresses.data(), 64).frames >= 1);
     if (i % 100 == 99 && arena.size() > (64u << 20)) break;
   }

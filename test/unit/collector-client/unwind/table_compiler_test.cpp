@@ -57,6 +57,14 @@ bool agree(std::uint32_t row, const FrameRule& rule) {
     case RowKind::kDerefFp:
     case RowKind::kPlt:
       return rule.kind == FrameRule::Kind::kExpression;
+    case RowKind::kRegister:
+      // fp at fp is an expression.
+      if (rule.kind == FrameRule::Kind::kExpression) return true;
+      return rule.kind == FrameRule::Kind::kPlain && rule.return_offset == -8 &&
+             rule.cfa_register == (rule_a(row) & 15) && rule_a(row) >> 13 == 0 &&
+             rule.cfa_offset == static_cast<std::int32_t>(8 * (rule_a(row) >> 4 & 511)) &&
+             (rule.saved[1] == kUnchanged ? rule_b(row) == 0
+                                          : rule.saved[1] == -8 * static_cast<std::int32_t>(rule_b(row)));
     case RowKind::kOther:
       return rule.kind != FrameRule::Kind::kOutermost;
   }
