@@ -18,8 +18,9 @@ namespace siprof::client {
 namespace {
 
 constexpr absl::Duration kShortestDrain = absl::Milliseconds(50);
-constexpr absl::Duration kTablesPause =
-    absl::Milliseconds(5);  // between two times that processes hear of new ones
+constexpr absl::Duration kUsualDrain = absl::Milliseconds(250);  // while samples come
+// Between two times that processes hear of new tables.
+constexpr absl::Duration kTablesPause = absl::Milliseconds(5);
 constexpr absl::Duration kLongestDrain = absl::Seconds(1);
 constexpr absl::Duration kShortestWindow = absl::Seconds(1);  // of those that need not end yet
 constexpr absl::Duration kBeatEvery = absl::Milliseconds(500);
@@ -192,7 +193,9 @@ void Agent::drain_due() {
     }
     if (now < session.next_drain) continue;
     const std::uint64_t samples = session.drain(/*final=*/false);
-    session.drain_every = samples != 0 ? kShortestDrain : std::min(session.drain_every * 2, kLongestDrain);
+    session.drain_every = std::min(session.drain_every * 2, session.is_in_a_hurry() ? kShortestDrain
+                                                            : samples != 0          ? kUsualDrain
+                                                                                    : kLongestDrain);
     session.next_drain = now + session.drain_every;
   }
   if (!sessions_.empty()) last_busy_ = now;
@@ -217,6 +220,7 @@ void Agent::cut_if_due(bool now) {
       sessions_.empty() && aggregator_.distinct_samples() != 0 && time - last_cut_ >= kShortestWindow;
   if (!now && !all_gone && time < next_cut_) return;
   for (auto& session : sessions_) {
+    session->drain(/*final=*/false);
     session->account();
     openers_[session->number()] = session->name_place();
   }

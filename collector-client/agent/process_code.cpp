@@ -37,13 +37,21 @@ const Module* ProcessCode::executable() const {
   return nullptr;
 }
 
+// Null: the state was never read, or is forgotten.
+const ModuleMap* ProcessCode::known_at(std::uint32_t generation) const {
+  if (generation == kUnmapping) return nullptr;
+  if (generation == generation_) return &map_;
+  const auto past = std::ranges::find(past_, generation, &Past::generation);
+  return past != past_.end() ? past->map.get() : nullptr;
+}
+
 const ModuleMap& ProcessCode::at(std::uint32_t generation, std::uint64_t ip) {
-  const auto is_current = [&] { return generation == generation_ && generation != kUnmapping; };
-  if (is_current() && map_.find(ip) != nullptr) return map_;
-  const auto known = std::ranges::find(past_, generation, &Past::generation);
-  if (known != past_.end() && generation != kUnmapping) return *known->map;
-  look();
-  if (is_current()) return map_;
+  const ModuleMap* map = known_at(generation);
+  if (map == nullptr || (map == &map_ && map_.find(ip) == nullptr)) {
+    look();
+    map = known_at(generation);
+  }
+  if (map != nullptr) return *map;
   if (lasting_ == nullptr) {
     const auto modules = lasting_modules(map_, executable());
     lasting_ = map_.snapshot(&modules);
@@ -51,11 +59,13 @@ const ModuleMap& ProcessCode::at(std::uint32_t generation, std::uint64_t ip) {
   return *lasting_;
 }
 
-void ProcessCode::follow() {
+bool ProcessCode::follow() {
   // What was recorded in a state before the last drain has been read.
   past_.erase(past_.begin(), past_.begin() + static_cast<std::ptrdiff_t>(past_before_drain_));
-  if (pool_.unmap_generation() != generation_) look();
+  const bool changed = pool_.unmap_generation() != generation_;
+  if (changed) look();
   past_before_drain_ = past_.size();
+  return changed;
 }
 
 void ProcessCode::follow_tables() {

@@ -33,8 +33,8 @@ class ProcessCode {
   // that isn't const.
   const ModuleMap& at(std::uint32_t generation, std::uint64_t ip);
 
-  // After each drain: mappings that the process has changed.
-  void follow();
+  // After each drain: mappings that the process has changed; whether it had.
+  bool follow();
   // Tables that were made since the last time.
   void follow_tables();
   // Once a window.
@@ -46,6 +46,7 @@ class ProcessCode {
   Counters take_failures();
 
  private:
+  const ModuleMap* known_at(std::uint32_t generation) const;
   void look();
   void read();
   std::uint32_t read_text();

@@ -84,13 +84,15 @@ void Session::find_identity(const std::string& run_id) {
 
 std::uint64_t Session::drain(bool final) {
   const std::uint64_t before = samples_;
+  const std::size_t threads_before = thread_names_.size();
   observe_cpu_time(final);
   const auto sink = [this](const RawSample& sample) { add(sample); };
   reader_.drain(sink, final);
   if (final) return samples_ - before;
-  code_.follow();
+  const bool mappings_changed = code_.follow();
   reclaim_dead_threads();
   const std::uint32_t in_use = reader_.statistics().chunks_in_use;
+  hurry_ = in_use > pool_->chunk_count() / 8 || thread_names_.size() > threads_before || mappings_changed;
   if (in_use > pool_->chunk_count() / 2 && pool_->grow()) reader_.set_chunks(pool_->chunk_count());
   return samples_ - before;
 }

@@ -42,6 +42,9 @@ class Session {
   // Moves what the process has written into the aggregator; returns how many samples.
   // `final`: the process has ended.
   std::uint64_t drain(bool final);
+  // The last drain found a pool that fills, a thread that nobody has asked for its name yet, or other
+  // mappings: what comes next would be lost, nameless or copied if it waited.
+  bool is_in_a_hurry() const { return hurry_; }
 
   // From an earlier session of the process, if this one sees none (it has left its /proc).
   void take_over_mappings(const Session& before) { code_.take_over(before.code_); }
@@ -105,6 +108,7 @@ class Session {
   std::uint32_t hz_;
   bool cpu_on_;
   std::uint64_t samples_ = 0;
+  bool hurry_ = true;
   // Of attachments before: counted as lost, or in a session before this one.
   const std::uint64_t inherited_ticks_;
   std::uint64_t added_ticks_ = 0;
