@@ -44,10 +44,13 @@ void print_process(const nlohmann::json& process, int agent_pid) {
   for (const auto& [name, value] : counters.items()) {
     if (name.starts_with("lost_")) lost += value.get<std::uint64_t>();
   }
-  std::printf("%8d %8d %5u %10llu %8llu %8llu  %-24s %s\n", process.at("pid").get<int>(), agent_pid,
+  const auto written = counters.at("samples").get<std::uint64_t>();
+  const auto walked = counters.at("stack_walked").get<std::uint64_t>();
+  const std::string share = written == 0 ? "-" : std::to_string(walked * 100 / written) + "%";
+  std::printf("%8d %8d %5u %10llu %8llu %8llu %7s  %-24s %s\n", process.at("pid").get<int>(), agent_pid,
               process.at("hz").get<unsigned>(), process.at("samples").get<unsigned long long>(),
               static_cast<unsigned long long>(lost), counters.at("stack_cut").get<unsigned long long>(),
-              process.at("service").get<std::string>().c_str(),
+              share.c_str(), process.at("service").get<std::string>().c_str(),
               process.at("executable").get<std::string>().c_str());
 }
 
@@ -88,8 +91,8 @@ int run_ps(int argc, char** argv) {
   }
   std::set<int> asked;
   int status = 0;
-  std::printf("%8s %8s %5s %10s %8s %8s  %-24s %s\n", "PID", "AGENT", "HZ", "SAMPLES", "LOST", "CUT",
-              "SERVICE", "EXECUTABLE");
+  std::printf("%8s %8s %5s %10s %8s %8s %7s  %-24s %s\n", "PID", "AGENT", "HZ", "SAMPLES", "LOST", "CUT",
+              "WALKED", "SERVICE", "EXECUTABLE");
   for (const std::string& address : find_agents(line->options, state_folder(environment))) {
     const absl::Status asking = print_agent(address, !line->options.agent_socket.empty(), &asked);
     if (asking.ok()) continue;
