@@ -37,6 +37,7 @@ absl::StatusOr<std::unique_ptr<TableArena>> TableArena::make() {
 }
 
 absl::StatusOr<std::uint32_t> TableArena::append(std::span<const std::byte> table) {
+  const std::lock_guard lock(appending_);
   const std::uint64_t at = bytes_.load(std::memory_order_relaxed);
   const std::uint64_t end = (at + table.size() + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
   if (end > kMaxBytes) return absl::ResourceExhaustedError("the unwind tables' memory is full");

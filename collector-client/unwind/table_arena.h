@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 
@@ -19,7 +20,7 @@ class TableArena {
   // Errors: what the kernel says of the memory.
   static absl::StatusOr<std::unique_ptr<TableArena>> make();
 
-  // Where the table lies, in units of kArenaAlignment, never 0. Nobody sees it before it is whole. One
+  // Where the table lies, in units of kArenaAlignment, never 0. Nobody sees it before it is whole. Any
   // thread. Errors: RESOURCE_EXHAUSTED: no memory, or more than kMaxBytes.
   absl::StatusOr<std::uint32_t> append(std::span<const std::byte> table);
 
@@ -39,6 +40,7 @@ class TableArena {
   UniqueFd file_;
   std::uint64_t id_;
   std::string path_;
+  std::mutex appending_;
   std::atomic<std::uint64_t> bytes_;
 };
 

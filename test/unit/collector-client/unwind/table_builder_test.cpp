@@ -5,10 +5,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 #include <vector>
 
 #include "collector-client/symbolize/elf_image.h"
@@ -133,6 +136,27 @@ TEST_CASE("a folder that can't be written to is no reason to have no tables") {
   TableBuilder tables({.cache_folder = "/proc/nowhere"});
   const Module libc = module_of("/lib/x86_64-linux-gnu/libc.so.6");
   CHECK(wait_for(tables, libc) != 0);
+}
+
+TEST_CASE("tables that two threads append don't lie on each other") {
+  auto arena = *TableArena::make();
+  const auto append = [&](int value, std::vector<std::uint32_t>* places) {
+    const std::vector<std::byte> table(200, static_cast<std::byte>(value));
+    for (int i = 0; i < 5000; ++i) places->push_back(*arena->append(table));
+  };
+  std::vector<std::uint32_t> places[2];
+  std::thread other(append, 1, &places[0]);
+  append(2, &places[1]);
+  other.join();
+  const UniqueFd file(::open(arena->path().c_str(), O_RDONLY | O_CLOEXEC));
+  for (const int value : {1, 2}) {
+    for (const std::uint32_t place : places[value - 1]) {
+      std::array<std::byte, 200> bytes{};
+      REQUIRE(::pread(file.get(), bytes.data(), bytes.size(), off_t{place} * kArenaAlignment) ==
+              bytes.size());
+      REQUIRE(std::ranges::count(bytes, static_cast<std::byte>(value)) == bytes.size());
+    }
+  }
 }
 
 TEST_CASE("files without call-frame information and code without a file have no table") {
