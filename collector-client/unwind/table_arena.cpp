@@ -18,11 +18,17 @@ TableArena::TableArena(UniqueFd file, std::uint64_t id)
     : file_(std::move(file)),
       id_(id),
       path_(absl::StrCat("/proc/", getpid(), "/fd/", file_.get())),
-      bytes_(kArenaAlignment) {}
+      bytes_(kArenaTablesOffset) {}
 
 absl::StatusOr<std::unique_ptr<TableArena>> TableArena::make() {
   UniqueFd file(memfd_create("siprof-tables", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return system_error(errno, "cannot make memory for", "unwind tables");
+  // Where programs look for it, if nobody else is there.
+  UniqueFd known(fcntl(file.get(), F_DUPFD_CLOEXEC, kArenaDescriptor));
+  if (known.get() == kArenaDescriptor) file = std::move(known);
+  // Pages before use: a process must never meet a hole that can't be filled.
+  if (const int error = posix_fallocate(file.get(), 0, kArenaTablesOffset); error != 0)
+    return system_error(error, "no memory for", "unwind tables");
   ArenaHeader header{};
   header.magic = kArenaMagic;
   header.version = kArenaVersion;
@@ -53,6 +59,22 @@ absl::StatusOr<std::uint32_t> TableArena::append(std::span<const std::byte> tabl
   }
   bytes_.store(end, std::memory_order_release);  // pairs with bytes()
   return static_cast<std::uint32_t>(at / kArenaAlignment);
+}
+
+void TableArena::name(std::span<const std::uint8_t, kBuildIdBytes> build_id, std::uint32_t place) {
+  const std::lock_guard lock(appending_);
+  for (std::uint32_t probe = 0; probe < kArenaIndexProbes; ++probe) {
+    const auto at =
+        static_cast<off_t>(kArenaIndexOffset + index_slot(build_id.data(), probe) * sizeof(ArenaIndexEntry));
+    std::uint32_t taken = 0;
+    constexpr off_t kTable = offsetof(ArenaIndexEntry, table);
+    if (pread(file_.get(), &taken, sizeof taken, at + kTable) != sizeof taken) return;
+    if (taken != 0) continue;
+    if (pwrite(file_.get(), build_id.data(), build_id.size(), at) != static_cast<ssize_t>(build_id.size()))
+      return;
+    [[maybe_unused]] const ssize_t wrote = pwrite(file_.get(), &place, sizeof place, at + kTable);
+    return;
+  }
 }
 
 }  // namespace siprof::client

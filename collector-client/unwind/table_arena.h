@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "collector-client/base/unique_fd.h"
+#include "proto/siprof/unwind_tables.h"
 
 namespace siprof::client {
 
@@ -23,6 +24,10 @@ class TableArena {
   // Where the table lies, in units of kArenaAlignment, never 0. Nobody sees it before it is whole. Any
   // thread. Errors: RESOURCE_EXHAUSTED: no memory, or more than kMaxBytes.
   absl::StatusOr<std::uint32_t> append(std::span<const std::byte> table);
+
+  // Lets programs find the table by their build-id (20 bytes) before the agent knows them. Any thread. A full
+  // index leaves it out.
+  void name(std::span<const std::uint8_t, kBuildIdBytes> build_id, std::uint32_t place);
 
   // Any thread.
   std::uint64_t id() const { return id_; }

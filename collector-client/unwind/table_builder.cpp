@@ -4,11 +4,16 @@
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <span>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "proto/siprof/unwind_tables.h"
 
 namespace siprof::client {
@@ -16,6 +21,12 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x32'62'61'74'70'69'73;  // "siptab2": the last digit is kArenaVersion
 static_assert(kArenaVersion == 2);
+
+bool is_trusted(const ElfImage& image) {
+  if (image.descriptor() < 0) return true;  // the vDSO, the kernel's
+  struct stat file {};
+  return fstat(image.descriptor(), &file) == 0 && (file.st_uid == 0 || file.st_uid == geteuid());
+}
 
 }  // namespace
 
@@ -46,7 +57,7 @@ std::uint32_t TableBuilder::place_of(const Module* module) {
   if (file < 0) {  // the vDSO's copy: small
     const auto table = compile_table(module->image);
     if (!table.ok()) return 0;
-    const Done done = keep(module, *table);
+    const Done done = keep(module, *module->image, *table);
     rows_ += done.rows;
     return known->second = done.place;
   }
@@ -63,9 +74,15 @@ std::uint32_t TableBuilder::place_of(const Module* module) {
   return 0;
 }
 
-TableBuilder::Done TableBuilder::keep(const Module* module, const CompiledTable& table) {
+TableBuilder::Done TableBuilder::keep(const Module* module, const ElfImage& image,
+                                      const CompiledTable& table) {
   const auto place = arena_->append(table.bytes);
   if (!place.ok()) spdlog::warn("{}", std::string(place.status().message()));
+  const std::string bytes = absl::HexStringToBytes(image.build_id());
+  std::array<std::uint8_t, kBuildIdBytes> build_id{};
+  std::memcpy(build_id.data(), bytes.data(), std::min(bytes.size(), build_id.size()));
+  // Nobody else's file decides how the programs of this user are walked.
+  if (place.ok() && !bytes.empty() && is_trusted(image)) arena_->name(build_id, *place);
   return {module, place.value_or(0), table.rows};
 }
 
@@ -91,9 +108,9 @@ void TableBuilder::work_on(Job job) {
   if (const auto known = known_.find(key); known != known_.end()) {
     done = {job.module, known->second.place, 0};
   } else if (const auto cached = load(key)) {
-    done = keep(job.module, *cached);
+    done = keep(job.module, **image, *cached);
   } else if (auto compiled = compile_table(*image); compiled.ok()) {
-    done = keep(job.module, made.emplace(*std::move(compiled)));
+    done = keep(job.module, **image, made.emplace(*std::move(compiled)));
   }
   if (done.place == 0) return;
   if (!key.empty()) known_.emplace(key, done);

@@ -67,7 +67,7 @@ class TableBuilder {
   void work_on(Job job);
   std::optional<CompiledTable> load(const std::string& key);
   void store(const std::string& key, const CompiledTable& table);
-  Done keep(const Module* module, const CompiledTable& table);
+  Done keep(const Module* module, const ElfImage& image, const CompiledTable& table);
   void take_results();
 
   const TableSettings settings_;

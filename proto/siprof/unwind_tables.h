@@ -5,8 +5,8 @@
 // One arena of the agent's holds the tables of all modules of all its processes. It only grows and
 // nothing in it ever changes, so that a process may keep what it has mapped:
 //
-//   arena:  [ ArenaHeader, 64 bytes ][ table ][ table ] …   each at a multiple of 64
-//   table:  [ UnwindTable ][ buckets + 1 row numbers ][ rows + 1 rows ]
+//   arena:  [ ArenaHeader, 64 bytes ][ ArenaIndexEntry × 4096 ][ table ][ table ] …   each at a multiple of
+//   64 table:  [ UnwindTable ][ buckets + 1 row numbers ][ rows + 1 rows ]
 //
 // Addresses in a table are the file's own (what ELF program headers say), as distances from
 // UnwindTable::base. A row holds from its address to the next row's; the last one's is past the
@@ -16,6 +16,7 @@
 // Both sides check every number: the agent's files may be damaged, and the reader must not fault.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,6 +26,8 @@ inline constexpr std::uint32_t kArenaMagic = 0x61727574;  // "tura"
 inline constexpr std::uint32_t kArenaVersion = 2;
 inline constexpr std::uint32_t kArenaAlignment = 64;
 inline constexpr std::uint32_t kBucketShift = 10;
+// Of the arena in the agent, if it could have it: a process that doesn't know the agent yet finds it there.
+inline constexpr int kArenaDescriptor = 199;
 
 struct ArenaHeader {
   std::uint32_t magic;
@@ -33,6 +36,28 @@ struct ArenaHeader {
   std::uint8_t reserved[48];
 };
 static_assert(sizeof(ArenaHeader) == kArenaAlignment);
+
+// Tables by build-id, of files that the agent's user or root owns: a program that was just started finds its
+// own before the agent has looked at it. Open addressing from the build-id's first bytes on,
+// kArenaIndexProbes entries at the most. An entry is written once, `table` last (release; acquire in the
+// reader).
+inline constexpr std::uint32_t kBuildIdBytes = 20;
+inline constexpr std::uint32_t kArenaIndexEntries = 4096;
+inline constexpr std::uint32_t kArenaIndexProbes = 16;
+struct ArenaIndexEntry {
+  std::uint8_t build_id[kBuildIdBytes];
+  std::atomic<std::uint32_t> table;  // place in the arena / 64; 0: free
+};
+static_assert(sizeof(ArenaIndexEntry) == 24);
+inline constexpr std::uint64_t kArenaIndexOffset = kArenaAlignment;
+inline constexpr std::uint64_t kArenaTablesOffset =
+    kArenaIndexOffset + kArenaIndexEntries * sizeof(ArenaIndexEntry);
+static_assert(kArenaTablesOffset % kArenaAlignment == 0);
+
+constexpr std::uint32_t index_slot(const std::uint8_t* build_id, std::uint32_t probe) {
+  const std::uint32_t hash = build_id[0] | std::uint32_t{build_id[1]} << 8;
+  return (hash + probe) % kArenaIndexEntries;
+}
 
 struct UnwindTable {
   std::uint64_t base;          // file address of the first bucket

@@ -18,6 +18,15 @@ inline bool equal(const char* a, const char* b) {
   return *a == *b;
 }
 
+inline bool same_bytes(const void* a, const void* b, std::size_t bytes) {
+  const auto* left = static_cast<const unsigned char*>(a);
+  const auto* right = static_cast<const unsigned char*>(b);
+  for (std::size_t i = 0; i < bytes; ++i) {
+    if (left[i] != right[i]) return false;
+  }
+  return true;
+}
+
 inline bool starts_with(const char* s, const char* prefix) {
   while (*prefix != '\0' && *s == *prefix) ++s, ++prefix;
   return *prefix == '\0';

@@ -15,6 +15,7 @@
 #include "shim/core/child.h"
 #include "shim/core/code_map.h"
 #include "shim/core/config.h"
+#include "shim/core/first_code_map.h"
 #include "shim/core/handover.h"
 #include "shim/core/process.h"
 #include "shim/core/timer.h"
@@ -208,6 +209,9 @@ SIPROF_SIGNAL_SAFE AttachStep hand_over(AttachRequest* request, const Handover& 
   find_addresses(request->use_inherited_agent ? g_config.user_id : user, &addresses);
   AttachStep why = AttachStep::kAgent;
   const int fd = connect_to_any(addresses, &why);
+  if (fd >= 0 && request->is_first)
+    write_first_code_map(static_cast<SharedHeader*>(request->mapping), handover.maps,
+                         request->maps_generation, fd);
   if (fd >= 0) return send_message(fd, *request, handover) ? AttachStep::kDone : AttachStep::kAgent;
   if (why == AttachStep::kRefused || g_config.explicit_socket || !request->may_start_agent) return why;
 
@@ -235,11 +239,12 @@ int run_attach_child(void* argument) {
   if (request->max_chunks == 0) return kChildRan;
   Handover handover{};
   request->maps_generation = unmap_generation();
-  handover.maps = read_executable_maps(request->maps, sizeof(request->maps));
+  handover.maps = read_executable_maps(request->maps, sizeof(request->maps), request->headers);
   if (unmap_generation() != request->maps_generation) request->maps_generation = kUnmapping;
   const long fd = make_memory(request->chunks);
   if (sys::failed(fd) || !write_header(*request, fd)) return kChildRan;
   take_over_code_map(static_cast<const SharedHeader*>(request->mapping), fd);
+  request->is_first = !again;
   if (!again && !map_memory(request, fd, again)) return kChildRan;
   make_secret();
   open_all(fd, &handover);

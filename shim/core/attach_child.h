@@ -8,6 +8,7 @@
 
 #include "proto/siprof/shared_memory.h"
 #include "shim/base/attrs.h"
+#include "shim/core/maps.h"
 
 namespace siprof::shim {
 
@@ -39,11 +40,13 @@ struct AttachRequest {
   bool may_start_agent;           // else only join one
   // Out.
   AttachStep step;
+  bool is_first;                  // there was no memory before
   std::uint32_t maps_generation;  // for the header of the same name
   std::int32_t middle_pid;
   std::uint32_t thread_count;
   std::int32_t threads[kMaxScannedThreads];  // of the app, to find those without a timer
   char maps[kMaxMapsBytes];
+  std::uint64_t headers[kMaxHeaders];  // MapsText's
 };
 
 // Runs in the child (child.h); the rest of its result is in the request.

@@ -44,29 +44,40 @@ struct MapRequest {
 
 // A path may name something else where we look (another /proc): only this arena's file, as long as it was
 // said to be, which can't shrink, is read without a fault.
-SIPROF_SIGNAL_SAFE bool is_arena(int fd, const MapRequest& request) {
+SIPROF_SIGNAL_SAFE bool read_arena_header(long fd, std::uint64_t* id, std::uint64_t* bytes) {
   ArenaHeader header{};
   if (sys::call(SYS_pread64, fd, &header, sizeof(header), 0) != sizeof(header)) return false;
-  if (header.magic != kArenaMagic || header.version != kArenaVersion || header.id != request.id) return false;
   const long seals = sys::call(SYS_fcntl, fd, F_GET_SEALS);
-  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) return false;
   const long end = sys::call(SYS_lseek, fd, 0, SEEK_END);
-  return end >= 0 && static_cast<std::uint64_t>(end) >= request.least_bytes;
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || end < 0) return false;
+  *id = header.id;
+  *bytes = static_cast<std::uint64_t>(end);
+  return header.magic == kArenaMagic && header.version == kArenaVersion;
+}
+
+// Never waits: in a root directory of its own there may be a FIFO of that name.
+SIPROF_SIGNAL_SAFE long open_arena(const char* path, std::uint64_t* id, std::uint64_t* bytes) {
+  const long fd = sys::call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+  if (fd < 0 || read_arena_header(fd, id, bytes)) return fd;
+  sys::call(SYS_close, fd);
+  return -1;
+}
+
+SIPROF_SIGNAL_SAFE void map_file(MapRequest* request, long fd) {
+  request->mapped =
+      sys::call(SYS_mmap, nullptr, request->bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (sys::failed(request->mapped)) return;
+  // Not the app's to have in memory or in a core dump.
+  sys::call(SYS_munlock, request->mapped, request->bytes);
+  sys::call(SYS_madvise, request->mapped, request->bytes, MADV_DONTDUMP);
 }
 
 SIPROF_SIGNAL_SAFE int run_map_child(void* argument) {
   auto* request = static_cast<MapRequest*>(argument);
-  // Never waits: in a root directory of its own there may be a FIFO of that name.
-  const long fd =
-      sys::call(SYS_openat, AT_FDCWD, request->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
-  if (fd < 0 || !is_arena(static_cast<int>(fd), *request)) return kChildRan;
-  request->mapped =
-      sys::call(SYS_mmap, nullptr, request->bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
-  if (!sys::failed(request->mapped)) {
-    // Not the app's to have in memory or in a core dump.
-    sys::call(SYS_munlock, request->mapped, request->bytes);
-    sys::call(SYS_madvise, request->mapped, request->bytes, MADV_DONTDUMP);
-  }
+  std::uint64_t id = 0;
+  std::uint64_t bytes = 0;
+  const long fd = open_arena(request->path, &id, &bytes);
+  if (fd >= 0 && id == request->id && bytes >= request->least_bytes) map_file(request, fd);
   return kChildRan;
 }
 
@@ -98,6 +109,17 @@ SIPROF_SIGNAL_SAFE bool has_room() {
   return sys::call(SYS_prlimit64, 0, RLIMIT_AS, nullptr, &limit) == 0 && limit.rlim_cur == RLIM64_INFINITY;
 }
 
+SIPROF_SIGNAL_SAFE const Arena* keep_arena(const MapRequest& request) {
+  Arena& arena = g_arenas[g_arena_count++];
+  arena = {reinterpret_cast<const std::byte*>(request.mapped), request.bytes, request.id};
+  g_arena.store(&arena, std::memory_order_release);
+  return &arena;
+}
+
+SIPROF_SIGNAL_SAFE std::uint64_t bytes_to_map(std::uint64_t bytes) {
+  return bytes * 2 > kLeastMapped ? bytes * 2 : kLeastMapped;
+}
+
 // False: it is being written at this moment. Under the attach lock.
 SIPROF_SIGNAL_SAFE bool map_arena(const CodeMap* map) {
   MapRequest request{};
@@ -109,15 +131,27 @@ SIPROF_SIGNAL_SAFE bool map_arena(const CodeMap* map) {
   if (g_arena_count == kMostArenas || !has_room()) return true;
   request.id = id;
   request.least_bytes = bytes;
-  request.bytes = bytes * 2 > kLeastMapped ? bytes * 2 : kLeastMapped;
-  if (!map_in_child(&request)) return true;
-  Arena& arena = g_arenas[g_arena_count++];
-  arena = {reinterpret_cast<const std::byte*>(request.mapped), request.bytes, id};
-  g_arena.store(&arena, std::memory_order_release);
+  request.bytes = bytes_to_map(bytes);
+  if (map_in_child(&request)) keep_arena(request);
   return true;
 }
 
 }  // namespace
+
+FoundArena find_arena(const char* path) {
+  MapRequest request{};
+  std::uint64_t file_bytes = 0;
+  const long fd = open_arena(path, &request.id, &file_bytes);
+  const Arena* arena = g_arena.load(std::memory_order_relaxed);
+  const bool known = arena != nullptr && arena->id == request.id && file_bytes <= arena->bytes;
+  request.bytes = bytes_to_map(file_bytes);
+  request.mapped = -1;
+  if (fd >= 0 && !known && g_arena_count < kMostArenas && has_room()) map_file(&request, fd);
+  if (fd >= 0) sys::call(SYS_close, fd);
+  if (!known) arena = sys::failed(request.mapped) ? nullptr : keep_arena(request);
+  if (fd < 0 || arena == nullptr) return {};
+  return {arena->base, file_bytes, arena->id};
+}
 
 bool read_tables(const SharedHeader* header, Tables* tables) {
   const Arena* arena = g_arena.load(std::memory_order_acquire);

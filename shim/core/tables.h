@@ -31,4 +31,13 @@ SIPROF_SIGNAL_SAFE bool tables_hold(const Tables& tables);
 // Errors: none; without an arena stacks are copied.
 SIPROF_SIGNAL_SAFE void map_tables_if_due(const SharedHeader* header);
 
+// The same at the file `path`, if it is an arena of a trusted agent's: of a program that this agent doesn't
+// know yet. Its first bytes and the id it has; null: none. Context: the attach child.
+struct FoundArena {
+  const std::byte* base;
+  std::uint64_t bytes;  // of its file
+  std::uint64_t id;
+};
+SIPROF_SIGNAL_SAFE FoundArena find_arena(const char* path);
+
 }  // namespace siprof::shim

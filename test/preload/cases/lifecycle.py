@@ -22,9 +22,27 @@ def prefork(session):
     for pid, cpu_ns in used.items():
         about(f"sampled CPU of {pid} (ns)", profile.sum("cpu", of_pid(pid)), cpu_ns, 0.1, slack=2 * profile.period)
     checks.total_matches(profile, sum(used.values()), threads=len(used))
-    # The workers have their parent's code: only the parent's first stacks were copied.
-    copied = int(profile.counters.get("copied_no_tables", 0))
-    check(copied <= 3, f"{copied} stacks were copied for want of tables, of {len(used)} processes")
+
+
+@case("forked_children_walk_from_their_first_stack")
+def forked_stacks(session):
+    """They have their parent's code, of which the agent has told the parent long ago."""
+    result = session.recorded(session.victim("prefork", 20, 30, 1500), hz=100)
+    copied = int(result.profile.counters.get("copied_no_tables", 0))
+    # Only the parent's three, before there were tables.
+    check(copied <= 4, f"{copied} stacks were copied for want of tables, of {len(result.profile.pids())} processes")
+
+
+@case("programs_walk_from_their_first_stack")
+def first_stacks(session):
+    """What is started by a shell knows nothing of its parent; its files are known to the agent all the same."""
+    burn = " ".join(session.victim("burn", 30))
+    result = session.recorded(["sh", "-c", f"{burn}; sleep 1; for i in $(seq 40); do {burn}; done"], hz=100)
+    counters = result.profile.counters
+    copied = sum(int(value) for name, value in counters.items() if name.startswith("copied_"))
+    check(len(result.profile.pids()) > 35, f"{len(result.profile.pids())} of 41 programs are in the profile")
+    # The first program's three, until its tables were made, and few that met a table being announced.
+    check(copied <= 6, f"{copied} of {counters['samples']} stacks were copied: {counters}")
 
 
 @case("two_hundred_forks", hazards=[72])

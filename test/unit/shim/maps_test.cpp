@@ -3,7 +3,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -47,7 +49,7 @@ TEST_CASE("the path of an address is that of the mapping that holds it") {
       "1000-2000 r-xp 00000000 00:00 0\n"
       "7f00-8000 r-xp 00000000 fe:01 77   /usr/lib/a b.so\n"
       "9000-a000 r-xp 00000000 00:00 0    [vdso]\n";
-  const MapsText maps{text, sizeof(text) - 1, true};
+  const MapsText maps{text, sizeof(text) - 1, true, nullptr};
   char path[64];
   REQUIRE(path_at(maps, 0x7f00, path, sizeof(path)));
   CHECK(std::string(path) == "/usr/lib/a b.so");
@@ -57,6 +59,30 @@ TEST_CASE("the path of an address is that of the mapping that holds it") {
   CHECK_FALSE(path_at(maps, 0x9000, path, sizeof(path)));
   CHECK_FALSE(path_at(maps, 0x7f00, path, 15));  // one short of the path and its end
   CHECK(path_at(maps, 0x7f00, path, 16));
+}
+
+TEST_CASE("executable lines come with the place of their file's first byte") {
+  std::vector<char> buffer(1 << 20);
+  std::vector<std::uint64_t> headers(kMaxHeaders);
+  const MapsText maps = read_executable_maps(buffer.data(), buffer.size(), headers.data());
+  std::size_t lines = 0;
+  std::size_t elf_files = 0;
+  MapsLine line{};
+  for (const char* at = maps.text; take_line(maps, &at, &line); ++lines) {
+    INFO(std::string(at));
+    CHECK(line.start < line.end);
+    const std::uint64_t header = headers[lines];
+    if (header == 0) continue;
+    CHECK(line.has_file);
+    CHECK(header <= line.start);
+    CHECK(std::memcmp(reinterpret_cast<const void*>(header),
+                      "\x7f"
+                      "ELF",
+                      4) == 0);
+    ++elf_files;
+  }
+  CHECK(lines == static_cast<std::size_t>(std::count(maps.text, maps.text + maps.bytes, '\n')));
+  CHECK(elf_files >= 3);  // this program, libc, the vDSO
 }
 
 TEST_CASE("this program finds its own path by an address of its own") {

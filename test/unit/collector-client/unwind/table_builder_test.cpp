@@ -153,7 +153,7 @@ TEST_CASE("tables that two threads append don't lie on each other") {
     for (const std::uint32_t place : places[value - 1]) {
       std::array<std::byte, 200> bytes{};
       REQUIRE(::pread(file.get(), bytes.data(), bytes.size(), off_t{place} * kArenaAlignment) ==
-              bytes.size());
+              static_cast<ssize_t>(bytes.size()));
       REQUIRE(std::ranges::count(bytes, static_cast<std::byte>(value)) == bytes.size());
     }
   }
