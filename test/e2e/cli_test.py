@@ -33,7 +33,7 @@ class CommandsTest(WorldTest):
         app = self.world.run_app(self.collector.url, self.world.load, 30)
         row = wait_for("a row in ps", lambda: [line.split() for line in self.world.ask("ps").stdout.splitlines()
                                                if line.split()[0] == str(app.pid) and int(line.split()[3]) > 0], 15)[0]
-        self.assertEqual(row[:3] + row[6:], [str(app.pid), str(self.world.agent()), "100", "load", str(self.world.load)])
+        self.assertEqual(row[:3] + row[7:], [str(app.pid), str(self.world.agent()), "100", "load", str(self.world.load)])
         app.end(stop=True)
         self.world.agents_gone()
         # Other agents of this user may be there: ps asks them all.
