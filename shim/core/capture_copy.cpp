@@ -8,6 +8,7 @@
 #include "shim/base/arch.h"
 #include "shim/base/text.h"
 #include "shim/core/capture.h"
+#include "shim/core/own_stack.h"
 #include "shim/core/process.h"
 #include "shim/core/ring_writer.h"
 #include "shim/core/unmaps.h"
@@ -18,16 +19,16 @@ namespace {
 struct StackSource {
   std::uint64_t start;
   std::uint32_t bytes;
-  bool own;  // within [stack_low, stack_high): can be loaded from
+  bool own;  // the thread's: can be loaded from
   bool cut;  // there is more
 };
 
-SIPROF_SIGNAL_SAFE StackSource find_stack(const ThreadState& thread, const ucontext_t* context) {
+SIPROF_SIGNAL_SAFE StackSource find_stack(ThreadState& thread, const ucontext_t* context) {
   StackSource source{};
   const std::uint64_t sp = stack_pointer_of(context) & ~std::uint64_t{7};
   source.start = red_zone_start(sp);
   std::uint64_t end = 0;
-  if (sp >= thread.stack_low && sp < thread.stack_high) {
+  if (is_on_own_stack(thread, sp)) {
     source.own = true;
     end = thread.stack_high;
   } else {

@@ -5,6 +5,7 @@
 #include "shim/base/arch.h"
 #include "shim/base/text.h"
 #include "shim/core/capture.h"
+#include "shim/core/own_stack.h"
 #include "shim/core/process.h"
 #include "shim/core/ring_writer.h"
 #include "shim/core/tables.h"
@@ -116,7 +117,7 @@ void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
   const WalkRegisters registers{instruction_pointer_of(context), stack_pointer_of(context),
                                 frame_pointer_of(context), context};
   Tables tables{};
-  if (registers.sp < thread.stack_low || registers.sp >= thread.stack_high) {
+  if (!is_on_own_stack(thread, registers.sp)) {
     count(Counter::copied_foreign);
   } else if (!read_tables(header, &tables)) {
     count(Counter::copied_no_tables);

@@ -30,6 +30,7 @@ struct ThreadState {
   // The stack, [low, high); 0, 0: unknown, then it is only read by the kernel.
   std::uint64_t stack_low;
   std::uint64_t stack_high;
+  std::uint64_t readable_low;  // of it; down to here its pages were found readable; 0: not looked yet
   // Our signal's bit if the app believes that it has blocked it. A bit of another
   // signal: ticks have left that one, and the kernel doesn't block it yet.
   sys::SignalSet blocked_view;

@@ -121,6 +121,11 @@ def altstack(session):
     same(session, session.victim("altstack"))
 
 
+@case("stacks_that_end_in_guard_pages", hazards=[47])
+def stack_holes(session):
+    same(session, session.victim("stack_holes"))
+
+
 @case("ticks_inside_our_own_wrappers", hazards=[50])
 def nested(session):
     result = same(session, session.victim("nested_hooks"))

@@ -99,6 +99,32 @@ TEST_CASE("a stack deeper than the copy is cut, flagged and counted") {
   CHECK(scene.counted(Counter::stack_cut) == 1);
 }
 
+TEST_CASE("a guard page within the thread's stack ends the copy and isn't touched") {
+  // As the stack of a fiber that lies in it has one above.
+  Scene scene(/*below_top=*/1000);
+  scene.on_own_stack();
+  scene.thread.stack_high += kPage;
+  const std::vector<RawSample> samples = scene.take();
+  REQUIRE(samples.size() == 1);
+  check_stack(samples[0], 1000 + kRedZoneBytes);
+  CHECK((samples[0].record.flags & kStackForeign) != 0);
+}
+
+TEST_CASE("a stack pointer in the guard page below the thread's stack isn't followed") {
+  Scene scene(/*below_top=*/0);
+  scene.thread.stack_low = scene.stack.low() + kPage;
+  scene.thread.stack_high = scene.stack.high();
+  mprotect(reinterpret_cast<void*>(scene.stack.low() + kPage), kPage, PROT_NONE);
+  scene.context.uc_mcontext.gregs[REG_RSP] = static_cast<greg_t>(scene.stack.low() + kPage + 200);
+  const std::vector<RawSample> samples = scene.take();
+  REQUIRE(samples.size() == 1);
+  CHECK(samples[0].stack.empty());
+  CHECK(scene.counted(Counter::stack_unreadable) == 1);
+  // Further up it is as before.
+  scene.context.uc_mcontext.gregs[REG_RSP] = static_cast<greg_t>(scene.stack.high() - 1000);
+  CHECK(scene.take().at(0).record.flags == 0);
+}
+
 TEST_CASE("an unknown stack is read by the kernel up to where it ends") {
   Scene scene(/*below_top=*/1000);  // thread.stack_* are 0
   const std::vector<RawSample> samples = scene.take();
