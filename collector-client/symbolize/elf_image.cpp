@@ -13,6 +13,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "proto/siprof/unwind_tables.h"
 
 namespace siprof::client {
 namespace {
@@ -111,8 +112,17 @@ absl::Status ElfImage::read_headers() {
                          .executable = (header.p_flags & PF_X) != 0,
                          .writable = (header.p_flags & PF_W) != 0});
   }
+  read_layout();
   read_build_id();
   return absl::OkStatus();
+}
+
+void ElfImage::read_layout() {
+  Elf64_Ehdr header;
+  std::memcpy(&header, bytes_.data(), sizeof header);
+  const std::uint64_t size = std::uint64_t{header.e_phnum} * sizeof(Elf64_Phdr);
+  if (header.e_phoff > bytes_.size() || size > bytes_.size() - header.e_phoff) return;
+  layout_ = layout_hash(reinterpret_cast<const char*>(bytes_.data()) + header.e_phoff, size);
 }
 
 void ElfImage::read_build_id() {
@@ -137,7 +147,7 @@ void ElfImage::read_build_id() {
 std::string ElfImage::cache_key() const {
   struct stat status;
   if (build_id_.empty() || fstat(file_.get(), &status) != 0) return "";
-  return absl::StrCat(build_id_, "-", absl::Hex(status.st_size), "-", status.st_uid);
+  return absl::StrCat(build_id_, "-", absl::Hex(status.st_size), "-", absl::Hex(layout_), "-", status.st_uid);
 }
 
 std::span<const std::byte> ElfImage::at(std::uint64_t address) const {

@@ -51,7 +51,9 @@ class ElfImage {
   ElfImage& operator=(const ElfImage&) = delete;
 
   const std::string& build_id() const { return build_id_; }  // lower-case hex, empty without
-  // Tells the file from all others for good: build-id, size and owner, who could forge one. Empty without.
+  std::uint64_t layout() const { return layout_; }           // layout_hash() of its program headers
+  // Tells the file from all others for good: build-id, size, layout and owner, who could forge one. Empty
+  // without a build-id.
   std::string cache_key() const;
   const std::vector<Segment>& segments() const { return segments_; }
 
@@ -73,6 +75,7 @@ class ElfImage {
  private:
   ElfImage() = default;
   absl::Status read_headers();
+  void read_layout();
   void read_build_id();
 
   UniqueFd file_;
@@ -83,6 +86,7 @@ class ElfImage {
   std::vector<Segment> segments_;
   std::uint64_t eh_frame_header_ = 0;
   std::string build_id_;
+  std::uint64_t layout_ = 0;
 };
 
 }  // namespace siprof::client

@@ -73,9 +73,9 @@ const Module* ModuleCache::with_file(const File& file, const std::shared_ptr<Fil
   }
   auto image = ElfImage::open(std::move(fd), opener);
   if (!image.ok()) return failed("modules_unreadable");
-  const std::string key = (*image)->build_id().empty()
-                              ? absl::StrCat("file:", identity)
-                              : absl::StrCat("build:", (*image)->build_id(), ":", status.st_uid);
+  // Copies of one file are one module; others with its build-id (edited, or chosen by hand) aren't.
+  const std::string build = (*image)->cache_key();
+  const std::string key = build.empty() ? absl::StrCat("file:", identity) : absl::StrCat("build:", build);
   identity_to_key_[identity] = key;
   Entry& entry = entry_for(key, file.path);
   if (entry.module.image == nullptr) {

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <span>
 #include <utility>
@@ -79,8 +78,9 @@ TableBuilder::Done TableBuilder::keep(const Module* module, const ElfImage& imag
   const auto place = arena_->append(table.bytes);
   if (!place.ok()) spdlog::warn("{}", std::string(place.status().message()));
   const std::string bytes = absl::HexStringToBytes(image.build_id());
-  std::array<std::uint8_t, kBuildIdBytes> build_id{};
-  std::memcpy(build_id.data(), bytes.data(), std::min(bytes.size(), build_id.size()));
+  std::uint8_t build_id[kBuildIdBytes] = {};
+  std::memcpy(build_id, bytes.data(), std::min(bytes.size(), sizeof build_id));
+  mix_layout(build_id, image.layout());
   // Nobody else's file decides how the programs of this user are walked.
   if (place.ok() && !bytes.empty() && is_trusted(image)) arena_->name(build_id, *place);
   return {module, place.value_or(0), table.rows};

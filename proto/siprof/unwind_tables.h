@@ -37,16 +37,27 @@ struct ArenaHeader {
 };
 static_assert(sizeof(ArenaHeader) == kArenaAlignment);
 
-// Tables by build-id, of files that the agent's user or root owns: a program that was just started finds its
-// own before the agent has looked at it. Open addressing from the build-id's first bytes on,
-// kArenaIndexProbes entries at the most. An entry is written once, `table` last (release; acquire in the
-// reader).
+// Tables by build-id and layout, of files that the agent's user or root owns: a program that was just started
+// finds its own before the agent has looked at it. Open addressing from the first bytes on, kArenaIndexProbes
+// entries at the most. An entry is written once, `table` last (release; acquire in the reader).
 inline constexpr std::uint32_t kBuildIdBytes = 20;
+
+// Of a file's program headers. A build-id may be anybody's choice (--build-id=0x…), and stays in a file that
+// was edited later (patchelf, objcopy).
+constexpr std::uint64_t layout_hash(const char* program_headers, std::uint64_t bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (std::uint64_t i = 0; i < bytes; ++i)
+    hash = (hash ^ static_cast<unsigned char>(program_headers[i])) * 0x100000001b3;
+  return hash;
+}
+constexpr void mix_layout(std::uint8_t (&build_id)[kBuildIdBytes], std::uint64_t hash) {
+  for (std::uint32_t i = 0; i < 8; ++i) build_id[i] ^= static_cast<std::uint8_t>(hash >> 8 * i);
+}
 inline constexpr std::uint32_t kArenaIndexEntries = 4096;
 inline constexpr std::uint32_t kArenaIndexProbes = 16;
 struct ArenaIndexEntry {
-  std::uint8_t build_id[kBuildIdBytes];
-  std::atomic<std::uint32_t> table;  // place in the arena / 64; 0: free
+  std::uint8_t build_id[kBuildIdBytes];  // zeros behind a shorter one; after mix_layout()
+  std::atomic<std::uint32_t> table;      // place in the arena / 64; 0: free
 };
 static_assert(sizeof(ArenaIndexEntry) == 24);
 inline constexpr std::uint64_t kArenaIndexOffset = kArenaAlignment;

@@ -37,6 +37,9 @@ struct FirstPage {
     const auto& header = *reinterpret_cast<const Elf64_Ehdr*>(bytes);
     return reinterpret_cast<const Elf64_Phdr*>(bytes + header.e_phoff)[at];
   }
+  SIPROF_SIGNAL_SAFE std::uint64_t layout() const {
+    return layout_hash(reinterpret_cast<const char*>(&segment(0)), segments * sizeof(Elf64_Phdr));
+  }
 };
 
 // The bytes of NT_GNU_BUILD_ID in the notes of one segment, zeros behind a shorter one.
@@ -100,6 +103,7 @@ SIPROF_SIGNAL_SAFE CodeRange range_of(const FoundArena& arena, const MapsLine& l
   std::uint64_t address = 0;
   if (header == 0 || !page->read(header) || !find_build_id(*page, build_id)) return range;
   if (!file_address(*page, line.file_offset, &address)) return range;
+  mix_layout(build_id, page->layout());
   range.bias = line.start - address;
   range.table = find_table(arena, build_id);
   return range;

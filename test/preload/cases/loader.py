@@ -46,6 +46,21 @@ def lazy_tls(session):
     same(session, session.victim("tls_heavy", *plugins(session, "tls_gd", 50)))
 
 
+@case("two_programs_with_one_build_id")
+def same_id(session):
+    """One agent sees both, twice: the second time their tables come out of its index."""
+    one, other = session.victim("same_id_0")[0], session.victim("same_id_1")[0]
+    result = same(session, ["sh", "-c", f"{one}; {other}; {one}; {other}"])
+    times = result.profile.self_times()
+    shares = [sum(time for name, time in times.items() if re.match(rf"burn_in_{number}\b", name)) / times.total()
+              for number in (0, 1)]
+    check(min(shares) > 0.35, f"each program has half of the time, found {shares}: {times.most_common(5)}")
+    for sample in result.profile.samples:
+        names = [frame.name for frame in sample.frames]
+        check(not (any("_in_0" in name for name in names) and any("_in_1" in name for name in names)),
+              f"a stack of both programs: {names}")
+
+
 @case("opened_late_by_dlopen", hazards=[6])
 def opened_late(session):
     plain = session.plain(session.victim("dlopen_late"))

@@ -3,6 +3,7 @@
 #include "collector-client/unwind/module_map.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
@@ -22,17 +23,18 @@ namespace fs = std::filesystem;
 
 const std::shared_ptr<FileOpener> kOpener = std::make_shared<testing::PlainOpener>();
 
-// A file of this process mapped executable; unmapped and removed at the end.
+// A copy of a file mapped executable, from `offset` on; unmapped and removed at the end.
 class MappedFile {
  public:
-  explicit MappedFile(const std::string& from) {
+  explicit MappedFile(const std::string& from, std::uint64_t offset = 0) {
     std::string name = (fs::temp_directory_path() / "siprof-map-XXXXXX").string();
     const UniqueFd fd(mkstemp(name.data()));
     path_ = name;
     fs::copy_file(from, path_, fs::copy_options::overwrite_existing);
-    size_ = fs::file_size(path_);
+    size_ = fs::file_size(path_) - offset;
     const UniqueFd again(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-    start_ = mmap(nullptr, size_, PROT_READ | PROT_EXEC, MAP_PRIVATE, again.get(), 0);
+    start_ =
+        mmap(nullptr, size_, PROT_READ | PROT_EXEC, MAP_PRIVATE, again.get(), static_cast<off_t>(offset));
     REQUIRE(start_ != MAP_FAILED);
   }
   ~MappedFile() {
@@ -54,6 +56,17 @@ std::string own_library() {
   Dl_info libc{};
   REQUIRE(dladdr(dlsym(RTLD_DEFAULT, "qsort"), &libc) != 0);
   return fs::canonical(libc.dli_fname).string();
+}
+
+// Where its code begins.
+std::uint64_t code_offset(const std::string& path) {
+  const auto image = ElfImage::open(UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), nullptr);
+  REQUIRE(image.ok());
+  for (const Segment& segment : (*image)->segments()) {
+    if (segment.executable) return segment.file_offset;
+  }
+  FAIL(path << " has no code");
+  return 0;
 }
 
 }  // namespace
@@ -137,13 +150,46 @@ TEST_CASE("Copies of one file in two processes are one module") {
   ModuleCache cache;
   ModuleMap first(cache, kOpener);
   ModuleMap second(cache, kOpener);
-  const MappedFile a(own_library());
-  const MappedFile b(own_library());
+  const MappedFile a(own_library(), code_offset(own_library()));
+  const MappedFile b(own_library(), code_offset(own_library()));
   first.update(testing::own_maps());
   second.update(testing::own_maps());
   REQUIRE(first.find(a.start()) != nullptr);
+  REQUIRE(first.find(a.start())->module != nullptr);
   CHECK(first.find(a.start())->module == first.find(b.start())->module);
   CHECK(first.find(a.start())->module == second.find(b.start())->module);
+}
+
+TEST_CASE("Files with one build-id and another layout are two modules") {
+  ModuleCache cache;
+  ModuleMap map(cache, kOpener);
+  const MappedFile original(own_library(), code_offset(own_library()));
+  const std::string edited_path = original.path() + ".edited";
+  fs::copy_file(original.path(), edited_path);
+  {
+    // As patchelf and its like leave the id: the last segment becomes one byte longer.
+    std::fstream file(edited_path, std::ios::in | std::ios::out | std::ios::binary);
+    Elf64_Ehdr header;
+    file.read(reinterpret_cast<char*>(&header), sizeof header);
+    const auto at =
+        header.e_phoff + (header.e_phnum - 1u) * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, p_memsz);
+    std::uint64_t bytes = 0;
+    file.seekg(static_cast<std::streamoff>(at));
+    file.read(reinterpret_cast<char*>(&bytes), sizeof bytes);
+    ++bytes;
+    file.seekp(static_cast<std::streamoff>(at));
+    file.write(reinterpret_cast<const char*>(&bytes), sizeof bytes);
+    REQUIRE(file.good());
+  }
+  const MappedFile edited(edited_path, code_offset(edited_path));
+  fs::remove(edited_path);
+  map.update(testing::own_maps());
+  const Module* one = map.find(original.start())->module;
+  const Module* other = map.find(edited.start())->module;
+  REQUIRE((one != nullptr && other != nullptr));
+  CHECK(one->build_id == other->build_id);
+  CHECK(one != other);
+  CHECK(one->image->cache_key() != other->image->cache_key());
 }
 
 TEST_CASE("A file that was replaced or deleted since it was mapped is never read") {
