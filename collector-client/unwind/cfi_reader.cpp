@@ -11,6 +11,7 @@
 
 #include "absl/strings/match.h"
 #include "collector-client/unwind/captured_stack.h"
+#include "collector-client/unwind/cfi_bounds.h"
 
 namespace siprof::client {
 namespace {
@@ -108,6 +109,7 @@ CfaRule cfa_rule(Dwarf_Frame* frame) {
 }
 
 CfiReader::CfiReader(std::shared_ptr<const ElfImage> image) : image_(std::move(image)) {
+  if (!is_bounded_cfi(image_->elf())) return;
   eh_frame_ = dwarf_getcfi_elf(image_->elf());
   if (!has_plain_debug_frame(image_->elf())) return;
   debug_ = dwarf_begin_elf(image_->elf(), DWARF_C_READ, nullptr);

@@ -4,40 +4,16 @@
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
-#include <gelf.h>
 
 #include <algorithm>
 #include <cstring>
 #include <map>
 #include <optional>
-#include <string_view>
+
+#include "collector-client/unwind/frame_sections.h"
 
 namespace siprof::client {
 namespace {
-
-struct Section {
-  Elf_Data* data = nullptr;
-  std::uint64_t address = 0;
-  bool eh_frame = false;
-};
-
-std::vector<Section> frame_sections(Elf* elf) {
-  std::vector<Section> sections;
-  std::size_t names = 0;
-  if (elf_getshdrstrndx(elf, &names) != 0) return sections;
-  for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section)) != nullptr;) {
-    GElf_Shdr header;
-    if (gelf_getshdr(section, &header) == nullptr || header.sh_type == SHT_NOBITS) continue;
-    const char* name = elf_strptr(elf, names, header.sh_name);
-    const std::string_view known = name != nullptr ? name : "";
-    if (known != ".eh_frame" && known != ".debug_frame") continue;
-    if ((header.sh_flags & SHF_COMPRESSED) != 0) continue;
-    Elf_Data* data = elf_rawdata(section, nullptr);
-    if (data != nullptr && data->d_buf != nullptr)
-      sections.push_back({data, header.sh_addr, known == ".eh_frame"});
-  }
-  return sections;
-}
 
 template <class Number>
 std::optional<std::uint64_t> number_at(const std::uint8_t* at, const std::uint8_t* end) {
@@ -77,45 +53,7 @@ std::optional<std::uint64_t> pointer_at(const std::uint8_t* at, const std::uint8
   }
 }
 
-std::optional<std::size_t> pointer_bytes(std::uint8_t encoding) {
-  switch (encoding & 0x0f) {
-    case DW_EH_PE_absptr:
-    case DW_EH_PE_udata8:
-    case DW_EH_PE_sdata8:
-      return 8;
-    case DW_EH_PE_udata4:
-    case DW_EH_PE_sdata4:
-      return 4;
-    case DW_EH_PE_udata2:
-    case DW_EH_PE_sdata2:
-      return 2;
-    default:
-      return std::nullopt;
-  }
-}
-
-// How the entries of a CIE write their addresses.
-std::optional<std::uint8_t> encoding_of(const Dwarf_CIE& cie) {
-  const std::string_view augmentation = cie.augmentation;
-  if (!augmentation.starts_with('z')) {
-    return augmentation.empty() ? std::optional<std::uint8_t>(DW_EH_PE_absptr) : std::nullopt;
-  }
-  const std::uint8_t* at = cie.augmentation_data;
-  const std::uint8_t* end = at + cie.augmentation_data_size;
-  for (const char letter : augmentation.substr(1)) {
-    if (letter == 'S' || letter == 'B') continue;
-    if (at >= end) return std::nullopt;
-    const std::uint8_t encoding = *at++;
-    if (letter == 'R') return encoding;
-    if (letter == 'L') continue;
-    const std::optional<std::size_t> bytes = letter == 'P' ? pointer_bytes(encoding) : std::nullopt;
-    if (!bytes || static_cast<std::size_t>(end - at) < *bytes) return std::nullopt;
-    at += *bytes;
-  }
-  return DW_EH_PE_absptr;
-}
-
-void add_starts(Elf* elf, const Section& section, std::size_t most, std::vector<std::uint64_t>* starts) {
+void add_starts(Elf* elf, const FrameSection& section, std::size_t most, std::vector<std::uint64_t>* starts) {
   const auto* identity = reinterpret_cast<const unsigned char*>(elf_getident(elf, nullptr));
   std::map<std::uint64_t, std::optional<std::uint8_t>> encodings;  // by the CIE's offset
   const auto* begin = static_cast<const std::uint8_t*>(section.data->d_buf);
@@ -127,7 +65,7 @@ void add_starts(Elf* elf, const Section& section, std::size_t most, std::vector<
     if (result > 0 || next <= offset) return;
     if (result < 0) continue;
     if (dwarf_cfi_cie_p(&entry)) {
-      encodings[offset] = encoding_of(entry.cie);
+      encodings[offset] = address_encoding(entry.cie);
       continue;
     }
     const auto cie = encodings.find(entry.fde.CIE_pointer);
@@ -142,7 +80,8 @@ void add_starts(Elf* elf, const Section& section, std::size_t most, std::vector<
 
 std::vector<std::uint64_t> frame_starts(const ElfImage& image, std::size_t most) {
   std::vector<std::uint64_t> starts;
-  for (const Section& section : frame_sections(image.elf())) add_starts(image.elf(), section, most, &starts);
+  for (const FrameSection& section : frame_sections(image.elf()))
+    add_starts(image.elf(), section, most, &starts);
   std::erase_if(starts, [&](std::uint64_t start) {
     return std::ranges::none_of(image.segments(), [&](const Segment& segment) {
       return segment.executable && start >= segment.address && start - segment.address < segment.memory_bytes;

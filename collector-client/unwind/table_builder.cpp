@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,12 @@ bool is_trusted(const ElfImage& image) {
   if (image.descriptor() < 0) return true;  // the vDSO, the kernel's
   struct stat file {};
   return fstat(image.descriptor(), &file) == 0 && (file.st_uid == 0 || file.st_uid == geteuid());
+}
+
+std::uint64_t thread_cpu_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -109,7 +116,7 @@ void TableBuilder::work_on(Job job) {
     done = {job.module, known->second.place, 0};
   } else if (const auto cached = load(key)) {
     done = keep(job.module, **image, *cached);
-  } else if (auto compiled = compile_table(*image); compiled.ok()) {
+  } else if (auto compiled = compile(*image); compiled.ok()) {
     done = keep(job.module, **image, made.emplace(*std::move(compiled)));
   }
   if (done.place == 0) return;
@@ -120,6 +127,18 @@ void TableBuilder::work_on(Job job) {
   }
   if (settings_.made) settings_.made();
   if (made) store(key, *made);
+}
+
+// The largest programs take seconds; longer than this only what somebody made up. The agent's end doesn't
+// wait.
+absl::StatusOr<CompiledTable> TableBuilder::compile(const std::shared_ptr<const ElfImage>& image) {
+  constexpr std::uint64_t kMostCpuNs = 20'000'000'000;
+  const std::uint64_t begin = thread_cpu_ns();
+  auto table = compile_table(image, [&] { return !stopping_ && thread_cpu_ns() - begin < kMostCpuNs; });
+  if (table.status().code() == absl::StatusCode::kDeadlineExceeded && !stopping_)
+    spdlog::warn("no unwind table for the file with build-id {}: {}", image->build_id(),
+                 std::string(table.status().message()));
+  return table;
 }
 
 // What is on disk is no less checked than what a process reads: by its readers, at each number.

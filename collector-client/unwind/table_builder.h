@@ -65,6 +65,7 @@ class TableBuilder {
   };
   void work();
   void work_on(Job job);
+  absl::StatusOr<CompiledTable> compile(const std::shared_ptr<const ElfImage>& image);
   std::optional<CompiledTable> load(const std::string& key);
   void store(const std::string& key, const CompiledTable& table);
   Done keep(const Module* module, const ElfImage& image, const CompiledTable& table);
@@ -84,11 +85,11 @@ class TableBuilder {
   std::atomic<std::uint64_t> loaded_{0};  // relaxed, a number
   absl::flat_hash_map<std::string, Done> known_;
 
-  std::mutex mutex_;  // guards these four
+  std::mutex mutex_;  // guards these three, and when stopping_ is set
   std::condition_variable wake_;
   std::deque<Job> jobs_;
   std::deque<Done> done_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};  // without the lock: a hint to stop compiling
 
   std::thread worker_;  // started by the first job
 };

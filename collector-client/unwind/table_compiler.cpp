@@ -112,14 +112,15 @@ CodeSpan code_of(const ElfImage& image) {
 
 class Compiler {
  public:
-  Compiler(const std::shared_ptr<const ElfImage>& image, CodeSpan code) : cfi_(image), code_(code) {
+  Compiler(const std::shared_ptr<const ElfImage>& image, CodeSpan code, const std::function<bool()>& go_on)
+      : cfi_(image), code_(code), go_on_(go_on) {
     rows_.push_back({0, make_rule(RowKind::kNone)});
   }
 
   // `next` is where the next one begins.
   void add_function(std::uint64_t start, std::uint64_t next) {
     std::uint64_t address = start;
-    for (std::size_t count = 0; address < next; ++count) {
+    for (std::size_t count = 0; address < next && may_go_on(); ++count) {
       const FramePtr frame = cfi_.frame_at(address);
       Dwarf_Addr from = 0;
       Dwarf_Addr to = 0;
@@ -136,8 +137,16 @@ class Compiler {
   }
 
   const std::vector<UnwindRow>& rows() const { return rows_; }
+  bool stopped() const { return stopped_; }
+  bool has_no_cfi() const { return cfi_.empty(); }
 
  private:
+  bool may_go_on() {
+    constexpr std::uint64_t kRowsBetween = 64;
+    if (++asked_ % kRowsBetween == 0 && go_on_) stopped_ |= !go_on_();
+    return !stopped_;
+  }
+
   // From here on. A row that says what the one before says isn't needed.
   void add(std::uint64_t address, std::uint32_t rule) {
     if (address >= code_.end) return;
@@ -148,6 +157,9 @@ class Compiler {
 
   CfiReader cfi_;
   CodeSpan code_;
+  const std::function<bool()>& go_on_;
+  std::uint64_t asked_ = 0;
+  bool stopped_ = false;
   std::vector<UnwindRow> rows_;
 };
 
@@ -187,15 +199,18 @@ CompiledTable lay_out(const CodeSpan& code, std::vector<UnwindRow> rows) {
 
 }  // namespace
 
-absl::StatusOr<CompiledTable> compile_table(const std::shared_ptr<const ElfImage>& image) {
+absl::StatusOr<CompiledTable> compile_table(const std::shared_ptr<const ElfImage>& image,
+                                            const std::function<bool()>& go_on) {
   const CodeSpan code = code_of(*image);
   if (code.begin >= code.end) return absl::NotFoundError("no executable segment");
   if (code.end - code.begin >= UINT32_MAX) return absl::OutOfRangeError("its code spans more than 4 GiB");
   const std::vector<std::uint64_t> starts = frame_starts(*image, kMaxRows);
   if (starts.empty()) return absl::NotFoundError("no call-frame information");
-  Compiler compiler(image, code);
+  Compiler compiler(image, code, go_on);
+  if (compiler.has_no_cfi()) return absl::NotFoundError("no call-frame information that can be used");
   for (std::size_t i = 0; i < starts.size(); ++i) {
     compiler.add_function(starts[i], i + 1 < starts.size() ? starts[i + 1] : code.end);
+    if (compiler.stopped()) return absl::DeadlineExceededError("its unwind tables take too long to make");
     if (compiler.rows().size() > kMaxRows) return absl::OutOfRangeError("it has too many unwind rows");
   }
   return lay_out(code, compiler.rows());

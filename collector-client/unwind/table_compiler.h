@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -20,8 +22,10 @@ struct CompiledTable {
 
 // Takes a second for some hundred thousand rows; bounded for hostile files. Any one thread with an image
 // of its own (libelf's handles aren't shared).
+// `go_on` is asked every now and then whether to; empty: always.
 // Errors: NOT_FOUND: the file has no call-frame information. OUT_OF_RANGE: more code or rows than a table
-// holds.
-absl::StatusOr<CompiledTable> compile_table(const std::shared_ptr<const ElfImage>& image);
+// holds. DEADLINE_EXCEEDED: `go_on` said no.
+absl::StatusOr<CompiledTable> compile_table(const std::shared_ptr<const ElfImage>& image,
+                                            const std::function<bool()>& go_on = {});
 
 }  // namespace siprof::client
