@@ -130,7 +130,7 @@ const std::uint8_t* program_of(const Dwarf_FDE& fde, const EntryForm& form) {
   return bytes < left(at) ? at + bytes : fde.end;
 }
 
-// From disk in one go: page by page, as the rest of a file is read, takes half a second for libLLVM's.
+// From disk in one go: the rest of a file is read page by page (MADV_RANDOM), which suits look-ups only.
 void will_read(const FrameSection& section) {
   constexpr std::uintptr_t kPage = 4096;
   const auto start = reinterpret_cast<std::uintptr_t>(section.data->d_buf) & ~(kPage - 1);

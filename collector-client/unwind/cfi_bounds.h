@@ -9,7 +9,8 @@
 namespace siprof::client {
 
 // Whether each entry's program has a plausible length, registers that exist, and remembers few states.
-// Reads all of .eh_frame and .debug_frame once: 20 ms for the 5 MiB of node or libLLVM.
+// Reads all of .eh_frame and .debug_frame once: up to 30 ms for libLLVM's when the file is in memory, on a
+// loaded machine.
 bool is_bounded_cfi(Elf* elf);
 
 }  // namespace siprof::client
