@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "collector-client/agent/libc_version.h"
 #include "collector-client/agent/window_schedule.h"
+#include "collector-client/base/clock.h"
 #include "collector-client/base/file_io.h"
 #include "collector-client/base/text.h"
 
@@ -34,12 +35,6 @@ std::uint64_t own_rss_bytes() {
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-std::uint64_t own_cpu_ns() {
-  timespec used{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(used.tv_nsec);
-}
-
 }  // namespace
 
 Agent::Agent(AgentSettings settings, Listener listener, Exporter& exporter)
@@ -54,7 +49,7 @@ Agent::Agent(AgentSettings settings, Listener listener, Exporter& exporter)
       next_cut_(last_cut_ + until_window_start(aggregator_.start())),
       next_beat_(steady_now()),
       last_busy_(steady_now()),
-      own_cpu_ns_(own_cpu_ns()),
+      own_cpu_ns_(cpu_time_ns(CLOCK_PROCESS_CPUTIME_ID)),
       finisher_(std::make_unique<Finisher>(settings_.symbols, exporter)) {}
 
 Agent::~Agent() = default;
@@ -237,7 +232,7 @@ void Agent::cut_if_due(bool now) {
 // Shared out evenly over what it worked for: a sum over series is the agent's cost. What
 // the symbol workers cost is added when they have worked (finisher.cpp).
 void Agent::account_for_self() {
-  const std::uint64_t cpu = own_cpu_ns();
+  const std::uint64_t cpu = cpu_time_ns(CLOCK_PROCESS_CPUTIME_ID);
   const std::uint64_t rss = own_rss_bytes();
   std::set<std::shared_ptr<const Series>> series = std::exchange(ended_, {});
   for (const auto& session : sessions_) series.insert(session->series());

@@ -3,6 +3,8 @@
 // read in a handler); profiles carry unix time: a Clock maps one to the other.
 #pragma once
 
+#include <time.h>
+
 #include <cstdint>
 
 #include "absl/time/time.h"
@@ -30,5 +32,8 @@ absl::Time steady_time(const Clock& clock);
 inline absl::Time steady_now() {
   return steady_time(Clock::system());
 }
+
+// CPU time by CLOCK_PROCESS_CPUTIME_ID or CLOCK_THREAD_CPUTIME_ID.
+std::uint64_t cpu_time_ns(clockid_t clock);
 
 }  // namespace siprof::client

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "collector-client/base/clock.h"
 #include "proto/siprof/unwind_tables.h"
 
 namespace siprof::client {
@@ -26,12 +26,6 @@ bool is_trusted(const ElfImage& image) {
   if (image.descriptor() < 0) return true;  // the vDSO, the kernel's
   struct stat file {};
   return fstat(image.descriptor(), &file) == 0 && (file.st_uid == 0 || file.st_uid == geteuid());
-}
-
-std::uint64_t thread_cpu_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -133,8 +127,9 @@ void TableBuilder::work_on(Job job) {
 // wait.
 absl::StatusOr<CompiledTable> TableBuilder::compile(const std::shared_ptr<const ElfImage>& image) {
   constexpr std::uint64_t kMostCpuNs = 20'000'000'000;
-  const std::uint64_t begin = thread_cpu_ns();
-  auto table = compile_table(image, [&] { return !stopping_ && thread_cpu_ns() - begin < kMostCpuNs; });
+  const std::uint64_t begin = cpu_time_ns(CLOCK_THREAD_CPUTIME_ID);
+  auto table = compile_table(
+      image, [&] { return !stopping_ && cpu_time_ns(CLOCK_THREAD_CPUTIME_ID) - begin < kMostCpuNs; });
   if (table.status().code() == absl::StatusCode::kDeadlineExceeded && !stopping_)
     spdlog::warn("no unwind table for the file with build-id {}: {}", image->build_id(),
                  std::string(table.status().message()));

@@ -13,6 +13,7 @@
 
 #include "collector-client/unwind/frame_rules.h"
 #include "collector-client/unwind/table_compiler.h"
+#include "test/unit/collector-client/unwind/elf_header.h"
 
 namespace siprof::client {
 namespace {
@@ -43,14 +44,7 @@ std::string eh_frame(const std::vector<std::string>& programs) {
 
 std::shared_ptr<const ElfImage> image_with(const std::string& section) {
   const std::string names("\0.eh_frame\0.names\0", 18);
-  Elf64_Ehdr header{};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
-  header.e_ident[EI_DATA] = ELFDATA2LSB;
-  header.e_ident[EI_VERSION] = EV_CURRENT;
-  header.e_version = EV_CURRENT;
-  header.e_machine = EM_X86_64;
-  header.e_ehsize = sizeof header;
+  Elf64_Ehdr header = elf_header();
   header.e_shoff = sizeof header;
   header.e_shentsize = sizeof(Elf64_Shdr);
   header.e_shnum = 3;

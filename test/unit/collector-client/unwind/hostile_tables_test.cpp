@@ -16,20 +16,14 @@
 
 #include "collector-client/symbolize/elf_image.h"
 #include "collector-client/unwind/libunwind_step.h"
+#include "test/unit/collector-client/unwind/elf_header.h"
 
 namespace siprof::client {
 namespace {
 
 // A program of a header alone.
 Module without_tables() {
-  Elf64_Ehdr header{};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
-  header.e_ident[EI_DATA] = ELFDATA2LSB;
-  header.e_ident[EI_VERSION] = EV_CURRENT;
-  header.e_version = EV_CURRENT;
-  header.e_machine = EM_X86_64;
-  header.e_ehsize = sizeof header;
+  const Elf64_Ehdr header = elf_header();
   Module module;
   module.image = *ElfImage::copy(std::as_bytes(std::span(&header, 1)));
   return module;
