@@ -63,6 +63,8 @@ std::string FileCache::path_of(const std::string& key) const {
 
 std::optional<std::string> FileCache::load(const std::string& key) {
   const std::string path = path_of(key);
+  std::error_code missing;
+  if (!fs::is_regular_file(path, missing)) return std::nullopt;  // reading a FIFO would wait for a writer
   absl::StatusOr<std::string> bytes = read_file(path, max_bytes_ + kMostAround);
   if (!bytes.ok()) return std::nullopt;
   if (!unwrap(*bytes, magic_, key)) {

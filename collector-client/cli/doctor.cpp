@@ -149,12 +149,20 @@ void check_environment(const DoctorFacts& facts, Diagnosis* diagnosis) {
   check_kinds(facts.environment, diagnosis);
 }
 
+// A script's interpreter is named; a command's own name stands before the sentence.
+std::string what_is_missing(const std::string& command, const std::string& interpreter) {
+  if (!interpreter.empty() && interpreter != command) return absl::StrCat(interpreter, " is not found");
+  const std::string here = absl::StrCat("./", command);
+  if (command.find('/') != std::string::npos || ::access(here.c_str(), X_OK) != 0) return "not found";
+  return absl::StrCat("not found in PATH: did you mean ", here, "?");
+}
+
 void check_program(const std::string& command, const DoctorFacts& facts, Diagnosis* diagnosis) {
   std::string path = find_program(command, facts.environment);
   for (int depth = 0;; ++depth) {
     struct stat info {};
     if (path.empty() || ::stat(path.c_str(), &info) != 0) {
-      diagnosis->obstacles.push_back(absl::StrCat(path.empty() ? command : path, " is not found"));
+      diagnosis->obstacles.push_back(what_is_missing(command, path));
       return;
     }
     diagnosis->program = path;
@@ -182,6 +190,7 @@ void check_program(const std::string& command, const DoctorFacts& facts, Diagnos
 Diagnosis examine(const std::string& command, const DoctorFacts& facts) {
   Diagnosis diagnosis;
   check_program(command, facts, &diagnosis);
+  if (diagnosis.program.empty()) return diagnosis;  // without a program nothing else matters
   check_environment(facts, &diagnosis);
   return diagnosis;
 }

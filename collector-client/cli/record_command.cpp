@@ -151,9 +151,10 @@ void print_summary(const Recording& recording, int status) {
   if (any || status == kCannotExecute || status == kCannotExecute + 1) return;
   std::fprintf(
       stderr,
-      "siprof record: no samples: %s used less CPU time than one stands for (10 ms at 100 Hz), or can't be "
+      "siprof record: no samples: %s used less CPU time than one stands for (%s at %u Hz), or can't be "
       "profiled; 'siprof doctor -- CMD' tells\n",
-      recording.command[0].c_str());
+      recording.command[0].c_str(), format_value(1'000'000'000 / recording.options.hz, "nanoseconds").c_str(),
+      recording.options.hz);
 }
 
 int record(const Recording& recording, const RunFolder& run) {

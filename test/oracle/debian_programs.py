@@ -72,7 +72,8 @@ CLIENTS = {
     "redis": "while :; do redis-benchmark -s {w}/redis.socket -q -n 20000 -c 4 -t set,get,lrange_100,zadd; sleep 0.1; done",
     "nginx": "while :; do curl -s --compressed --unix-socket {w}/nginx.socket http://localhost/text?[1-50] || sleep 0.1; done",
 }
-SHORT = ["bash", "python json", "perl", "openssl ec"]
+# Without OpenSSL: a window may fall into its hand-written code, whose rules (marked, copied) would then be most of what was seen.
+SHORT = ["bash", "python json", "perl", "sqlite3"]
 
 
 def output_of(*command):

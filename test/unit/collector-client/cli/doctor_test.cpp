@@ -104,7 +104,9 @@ TEST_CASE("a script is judged by its interpreter, also through env") {
 
 TEST_CASE("missing, not executable, privileged and switched-off commands say so") {
   const Folder folder;
-  CHECK(says(examine("no-such-command-here", usual()), "not found"));
+  const Diagnosis missing = examine("no-such-command-here", usual());
+  CHECK(missing.obstacles == std::vector<std::string>{"not found"});
+  CHECK(missing.notes.empty());
   CHECK(says(examine(folder.file("plain", elf(kGlibc), 0644), usual()), "chmod +x"));
   const std::string setuid = folder.file("setuid", elf(kGlibc), 04755);
   CHECK(says(examine(setuid, usual()), "setuid"));

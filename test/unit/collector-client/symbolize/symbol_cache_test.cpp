@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector-client/symbolize/symbol_cache.h"
 
+#include <sys/stat.h>
+
 #include "test/unit/collector-client/symbolize/fixtures.h"
 
 namespace siprof::client {
@@ -48,6 +50,12 @@ TEST_CASE("Any damaged byte and any missing end make a cache file void") {
   CHECK(cache.damaged_files() == tries);
   testing::write_all(folder.path() + "/renamed", whole);
   CHECK(cache.load("renamed").empty());
+}
+
+TEST_CASE("What is no file in the cache's folder is not waited for") {
+  const testing::TemporaryFolder folder;
+  REQUIRE(::mkfifo((folder.path() + "/k").c_str(), 0600) == 0);
+  CHECK(SymbolCache(folder.path(), 1 << 20).load("k").empty());
 }
 
 TEST_CASE("The files used longest ago go first when the cache is full") {
