@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "absl/container/flat_hash_map.h"
+
 namespace siprof::client {
 namespace {
 
@@ -20,7 +22,7 @@ std::uint32_t round_up(std::uint32_t bytes) {
 
 }  // namespace
 
-std::vector<ChunkReader::Place> ChunkReader::occupied() const {
+std::vector<ChunkReader::Place> ChunkReader::look() const {
   std::vector<Place> places;
   for (std::uint32_t i = 0; i < chunks_; ++i) {
     const std::uint64_t owner = header(i)->owner.load(std::memory_order_acquire);
@@ -28,6 +30,28 @@ std::vector<ChunkReader::Place> ChunkReader::occupied() const {
     // Pairs with the writer's release: 0 means that it is being claimed.
     const std::uint32_t sequence = header(i)->sequence.load(std::memory_order_acquire);
     if (sequence != 0) places.push_back({owner, sequence, i});
+  }
+  return places;
+}
+
+bool ChunkReader::is_being_read(const Place& place) const {
+  const auto chain = chains_.find(place.owner);
+  return chain != chains_.end() && chain->second.sequence == place.sequence;
+}
+
+// A look isn't a moment: a chunk may be claimed where it has passed, and the same thread's next one where it
+// still comes. A second look finds all that were claimed before those that the first one saw; those after
+// them wait.
+std::vector<ChunkReader::Place> ChunkReader::occupied() const {
+  std::vector<Place> places = look();
+  if (!std::ranges::all_of(places, [this](const Place& place) { return is_being_read(place); })) {
+    absl::flat_hash_map<std::uint64_t, std::uint32_t> newest;
+    for (const Place& place : places) newest[place.owner] = std::max(newest[place.owner], place.sequence);
+    places = look();
+    std::erase_if(places, [&newest](const Place& place) {
+      const auto seen = newest.find(place.owner);
+      return seen == newest.end() || place.sequence > seen->second;
+    });
   }
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
     return std::tie(a.owner, a.sequence, a.index) < std::tie(b.owner, b.sequence, b.index);

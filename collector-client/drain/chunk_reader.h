@@ -68,7 +68,10 @@ class ChunkReader {
   ChunkHeader* header(std::uint32_t index) const {
     return reinterpret_cast<ChunkHeader*>(pool_ + std::size_t{index} * kChunkBytes);
   }
+  // In the order that they were claimed in, none left out, for each owner.
   std::vector<Place> occupied() const;
+  std::vector<Place> look() const;
+  bool is_being_read(const Place& place) const;
   // Where the thread that fills a chunk is. A chunk that it left is complete even if it
   // isn't sealed: a new attach or hostile bytes, but nothing more will come.
   enum class Writer { kHere, kElsewhere, kGone };

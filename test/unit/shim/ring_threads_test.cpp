@@ -114,6 +114,35 @@ TEST_CASE("samples that go over several chunks arrive whole while they are writt
   run(/*chunks=*/8, /*threads=*/1, 4096, kMaxStackBytes);
 }
 
+// Many chunks are claimed, out of order by their place, while the reader looks for them.
+TEST_CASE("chunks of one thread are read in the order they were claimed in, however quickly it goes on") {
+  constexpr std::uint32_t kChunks = 256;
+  constexpr std::uint32_t kMany = 30'000;
+  TestPool pool(kChunks);
+  ChunkReader reader(pool.chunks(), kChunks);
+  std::atomic<bool> ended{false};  // relaxed: the ring's order isn't to hang on it
+  std::thread thread([&] {
+    ThreadState thread{};
+    thread.tid = 100;
+    thread.serial = 100;
+    RingWriter writer(pool.header(), 1, thread);
+    for (std::uint32_t i = 0; i < kMany; ++i) {
+      write_sample(writer, thread, 8, [] {
+        std::this_thread::yield();
+        return true;
+      });
+      writer.seal();
+    }
+    ended.store(true, std::memory_order_relaxed);
+  });
+  Checker checker;
+  const auto sink = [&](const RawSample& sample) { checker(sample); };
+  while (!ended.load(std::memory_order_relaxed)) reader.drain(sink, /*final=*/false);
+  thread.join();
+  reader.drain(sink, /*final=*/true);
+  checker.check(kMany);
+}
+
 TEST_CASE("threads that compete for chunks don't write into each other's") {
   run(/*chunks=*/4, /*threads=*/3, 0, 400);
 }
