@@ -91,7 +91,8 @@ void capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thre
   sample.unmap_generation = unmap_generation();
   sample.weight = tick.weight;
   sample.tid = static_cast<std::uint32_t>(thread.tid);
-  sample.serial = ++thread.next_sample;
+  const std::uint32_t serial = ++thread.next_sample;
+  sample.serial = serial;
   sample.flags = (source.cut ? kStackCut : 0u) | (source.own ? 0u : kStackForeign);
   sample.stack_start = source.start;
   sample.stack_bytes = source.bytes;
@@ -101,6 +102,7 @@ void capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thre
   std::uint32_t done = read_stack(source, 0, record + 1, wanted);
   sample.inline_stack_bytes = done;
   bool readable = done == wanted;
+  // From here on the record may be read, and its chunk be another thread's.
   RingWriter::commit(&record->header, RecordKind::kSample, bytes);
 
   while (readable && done < source.bytes) {
@@ -114,7 +116,7 @@ void capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thre
       break;
     }
     const std::uint32_t part = bytes - kHead < left ? bytes - kHead : left;
-    piece->serial = sample.serial;
+    piece->serial = serial;
     piece->offset = done;
     piece->stack_bytes = read_stack(source, done, piece + 1, part);
     readable = piece->stack_bytes == part;

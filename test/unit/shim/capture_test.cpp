@@ -99,6 +99,37 @@ TEST_CASE("a stack deeper than the copy is cut, flagged and counted") {
   CHECK(scene.counted(Counter::stack_cut) == 1);
 }
 
+// The agent's turn comes in the middle of the copy: when it reaches this page.
+struct AgentsTurn {
+  std::uint64_t page;
+  ChunkReader* reader;
+  std::vector<RawSample> taken;
+} g_turn;
+
+void take_turn(int, siginfo_t*, void*) {
+  g_turn.reader->drain([](const RawSample& sample) { g_turn.taken.push_back(sample); }, /*final=*/false);
+  mprotect(reinterpret_cast<void*>(g_turn.page), kPage, PROT_READ);
+}
+
+TEST_CASE("the pieces of a stack belong to it also when the agent is quicker than the copy") {
+  Scene scene(/*below_top=*/2 * kPage - 200);  // three chunks
+  scene.on_own_stack();
+  scene.thread.readable_low = scene.stack.low();
+  g_turn = {scene.stack.low() + 2 * kPage, &scene.reader, {}};
+  struct sigaction turn {
+  }, before{};
+  turn.sa_sigaction = take_turn;
+  turn.sa_flags = SA_SIGINFO;
+  REQUIRE(sigaction(SIGSEGV, &turn, &before) == 0);
+  mprotect(reinterpret_cast<void*>(g_turn.page), kPage, PROT_NONE);
+  std::vector<RawSample> samples = scene.take();
+  sigaction(SIGSEGV, &before, nullptr);
+  CHECK(g_turn.taken.empty());
+  REQUIRE(samples.size() == 1);
+  check_stack(samples[0], 2 * kPage - 200 + kRedZoneBytes);
+  CHECK(scene.reader.statistics().malformed == 0);
+}
+
 TEST_CASE("a guard page within the thread's stack ends the copy and isn't touched") {
   // As the stack of a fiber that lies in it has one above.
   Scene scene(/*below_top=*/1000);
