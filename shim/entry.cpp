@@ -6,18 +6,28 @@
 
 #include "shim/base/elf_lookup.h"
 #include "shim/core/attach.h"
+#include "shim/core/capture.h"
 #include "shim/core/code_map.h"
 #include "shim/core/config.h"
+#include "shim/core/interruption.h"
+#include "shim/core/io_bank.h"
+#include "shim/core/late_symbol.h"
 #include "shim/core/process.h"
+#include "shim/core/sampler.h"
 #include "shim/core/signal.h"
 #include "shim/core/thread.h"
 #include "shim/core/timer.h"
 #include "shim/core/unmaps.h"
+#include "shim/earlier_allocator.h"
+#include "shim/probe/allocator.h"
 #include "shim/probe/cpu.h"
+#include "shim/probe/live_heap.h"
+#include "shim/probe/lock_flags.h"
 
 namespace siprof::shim {
 
 SIPROF_EARLY constinit Process g_process{};
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_kinds{0};
 
 namespace {
 
@@ -33,17 +43,26 @@ void after_fork_in_child() {
   g_process.failures.store(0, std::memory_order_relaxed);
   g_process.next_attach_ns.store(0, std::memory_order_relaxed);
   for (auto& cell : g_process.early) cell.store(0, std::memory_order_relaxed);
+  forget_early_io();
+  forget_lost();
   reset_signal_lock();
   forget_unmaps_under_way();
   inherit_code_map();
+  forget_followed();
   ThreadState& thread = this_thread();
   if (may_call()) {
     g_process.pid = sys::thread_id();
     meet_unknown_thread(thread, g_process.pid);
   }
-  thread.busy = false;
+  thread.busy_sp = 0;
   thread.timer_slot = 0;
   thread.control_generation = 0;
+  thread.io_bank = 0;
+  thread.owed_ticks = 0;
+  thread.random = 0;  // or it would draw what its parent draws
+  draw_anew(thread);
+  forget_waiters();
+  note_unseen_allocator();
   if (!g_config.follow_children) {
     g_process.off.store(1, std::memory_order_relaxed);
     return;
@@ -53,16 +72,23 @@ void after_fork_in_child() {
 }
 
 __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
+  note_modules_of_start();
   read_config(argc, argv, envp);
-  if (!g_config.enabled || g_config.kinds == 0) return;
+  if (!g_config.enabled || g_config.rates.kinds == 0) return;
   // A program with a loader and without libraries (Go's -buildmode=pie) brings its own runtime:
   // signals, threads and thread storage are its, and none of its calls come by here.
   if (!program_needs_libraries()) return;
-  g_hz.store(g_config.hz, std::memory_order_relaxed);
+  g_hz.store((g_config.rates.kinds & kTickingKinds) != 0 ? g_config.rates.hz : kIdleHz,
+             std::memory_order_relaxed);
   note_clock_resolution();
+  find_out_whether_ticks_interrupt();
   meet_main_thread(argv);
   g_process.pid = this_thread().tid;
   if (!start_signal(on_tick)) return;
+  g_kinds.store(g_config.rates.kinds, std::memory_order_relaxed);  // hooks begin
+  stand_before_earlier_allocator();
+  draw_anew(this_thread());
+  note_unseen_allocator();
   arm_this_thread();
   pthread_atfork(before_fork, nullptr, after_fork_in_child);
   if (this_thread().tid == 1) attach_as_reaper();  // orphans come to pid 1, also those of a vfork

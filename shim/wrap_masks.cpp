@@ -3,6 +3,7 @@
 // gets the mask without our signal, the app reads back what it set.
 #include <errno.h>
 
+#include "shim/base/arch.h"
 #include "shim/core/exec_view.h"
 #include "shim/core/handler_masks.h"
 #include "shim/core/process.h"
@@ -52,8 +53,8 @@ sys::SignalSet open_view_first(ThreadState& thread, int how, sys::SignalSet set,
   return view;
 }
 
-template <typename Function>
-int change(real::Next<Function>& next, int how, const sigset_t* set, sigset_t* old) {
+template <typename Next>
+int change(Next& next, int how, const sigset_t* set, sigset_t* old) {
   if (current_signal() == 0) return next(how, set, old);
   ThreadState& thread = this_thread();
   if (set != nullptr && !is_own_process()) follow_into_vfork(thread);
@@ -101,7 +102,17 @@ SavedView& saved_view(sigjmp_buf environment) {
   return *reinterpret_cast<SavedView*>(end - sizeof(SavedView));
 }
 
+// A handler of the app's that came in the middle of siprof's own code jumps out of it: the frame that would
+// say that the thread is no longer there never returns.
+void leave_own_code(const void* environment) {
+  ThreadState& thread = this_thread();
+  if (thread.busy_sp != 0 && thread.busy_sp != kBusyForGood &&
+      stack_after_jump(environment) >= thread.busy_sp)
+    thread.busy_sp = 0;
+}
+
 void before_jump(sigjmp_buf environment) {
+  leave_own_code(environment);
   if (current_signal() == 0) return;
   if (environment[0].__mask_was_saved != 0) {
     SavedView& saved = saved_view(environment);

@@ -15,6 +15,12 @@
 namespace siprof::shim {
 namespace {
 
+// By prctl, whoever calls it.
+bool takes_the_clock(unsigned long option, unsigned long value) {
+  return (option == PR_SET_TSC && value == PR_TSC_SIGSEGV) ||
+         (option == PR_SET_SECCOMP && value == SECCOMP_MODE_STRICT);
+}
+
 template <typename Call>
 long with_filter(Call install) {
   const bool prepared = prepare_for_filter();
@@ -41,6 +47,10 @@ int siprof_prctl(int option, ...) {
   const auto call = [=] { return static_cast<long>(real::prctl(option, a, b, c, d)); };
   // Before orphans come here: the agent is none of them then, and needs nobody in between.
   if (option == PR_SET_CHILD_SUBREAPER && a != 0) attach_as_reaper();
+  if (takes_the_clock(static_cast<unsigned long>(option), a)) {
+    stop_without_clock();
+    return static_cast<int>(call());
+  }
   return static_cast<int>(option == PR_SET_SECCOMP ? with_filter(call) : call());
 }
 
@@ -55,9 +65,14 @@ extern "C" __attribute__((visibility("hidden"))) long siprof_watched_syscall(lon
                                                                              long c, long d, long e, long f) {
   siprof_next_syscall.store(reinterpret_cast<void*>(real::syscall.get()), std::memory_order_relaxed);
   const auto call = [=] { return real::syscall(number, a, b, c, d, e, f); };
+  if ((number == SYS_prctl &&
+       takes_the_clock(static_cast<unsigned long>(a), static_cast<unsigned long>(b))) ||
+      (number == SYS_seccomp && a == SECCOMP_SET_MODE_STRICT)) {
+    stop_without_clock();
+    return call();
+  }
   const bool filters =
-      (number == SYS_seccomp && (a == SECCOMP_SET_MODE_FILTER || a == SECCOMP_SET_MODE_STRICT)) ||
-      (number == SYS_prctl && a == PR_SET_SECCOMP);
+      (number == SYS_seccomp && a == SECCOMP_SET_MODE_FILTER) || (number == SYS_prctl && a == PR_SET_SECCOMP);
   if (number == SYS_prctl && a == PR_SET_CHILD_SUBREAPER && b != 0) attach_as_reaper();
   return filters ? with_filter(call) : call();
 }

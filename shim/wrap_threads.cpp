@@ -23,9 +23,12 @@ int start_thrd(void* record) {
 }
 
 // Not by their own names: those have newer default versions than we may need.
-constinit Next<int(pthread_attr_t*)> g_attr_init("pthread_attr_init");
-constinit Next<int(pthread_attr_t*)> g_attr_destroy("pthread_attr_destroy");
-constinit Next<int(const pthread_attr_t*, std::size_t*)> g_attr_get_stack_size("pthread_attr_getstacksize");
+constexpr char kAttrInit[] = "pthread_attr_init";
+constexpr char kAttrDestroy[] = "pthread_attr_destroy";
+constexpr char kAttrGetStackSize[] = "pthread_attr_getstacksize";
+constinit Next<int(pthread_attr_t*), kAttrInit> g_attr_init;
+constinit Next<int(pthread_attr_t*), kAttrDestroy> g_attr_destroy;
+constinit Next<int(const pthread_attr_t*, std::size_t*), kAttrGetStackSize> g_attr_get_stack_size;
 
 std::uint64_t stack_bytes_of(const pthread_attr_t* attributes) {
   std::size_t bytes = 0;

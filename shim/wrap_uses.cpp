@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "shim/core/signal.h"
+#include "shim/io_waits.h"
 #include "shim/real.h"
 
 namespace siprof::shim {
@@ -32,19 +33,34 @@ using namespace siprof::shim;
 int siprof_sigwait(const sigset_t* set, int* signal) {
   if (set == nullptr) return real::sigwait(set, signal);
   const sigset_t kernel = without_ours(*set);
-  return real::sigwait(&kernel, signal);
+  const Wait wait = begin_wait();
+  const int result = real::sigwait(&kernel, signal);  // goes on by itself after any handler
+  end_wait(wait, IoCall::k_sigwait, kNoDescriptor, 0);
+  return result;
 }
 
 int siprof_sigwaitinfo(const sigset_t* set, siginfo_t* info) {
   if (set == nullptr) return real::sigwaitinfo(set, info);
   const sigset_t kernel = without_ours(*set);
-  return real::sigwaitinfo(&kernel, info);
+  const Wait wait = begin_wait();
+  int result = real::sigwaitinfo(&kernel, info);
+  while (result < 0 && cut_short_by_us()) result = real::sigwaitinfo(&kernel, info);
+  end_wait(wait, IoCall::k_sigwait, kNoDescriptor, 0);
+  return result;
 }
 
 int siprof_sigtimedwait(const sigset_t* set, siginfo_t* info, const struct timespec* timeout) {
   if (set == nullptr) return real::sigtimedwait(set, info, timeout);
   const sigset_t kernel = without_ours(*set);
-  return real::sigtimedwait(&kernel, info, timeout);
+  Wait wait = begin_wait();
+  int result = real::sigtimedwait(&kernel, info, timeout);
+  while (result < 0 && cut_short_by_us()) {
+    timespec left{};
+    if (timeout != nullptr) left = timespec_of(time_left_ns(&wait, limit_of(*timeout)));
+    result = real::sigtimedwait(&kernel, info, timeout != nullptr ? &left : nullptr);
+  }
+  end_wait(wait, IoCall::k_sigwait, kNoDescriptor, 0);
+  return result;
 }
 
 int siprof_signalfd(int fd, const sigset_t* set, int flags) {

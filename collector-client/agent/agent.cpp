@@ -25,6 +25,7 @@ constexpr absl::Duration kTablesPause = absl::Milliseconds(5);
 constexpr absl::Duration kLongestDrain = absl::Seconds(1);
 constexpr absl::Duration kShortestWindow = absl::Seconds(1);  // of those that need not end yet
 constexpr absl::Duration kBeatEvery = absl::Milliseconds(500);
+constexpr absl::Duration kBudgetEvery = absl::Seconds(1);
 
 // Now, not at its peak. 0: /proc isn't there.
 std::uint64_t own_rss_bytes() {
@@ -33,6 +34,23 @@ std::uint64_t own_rss_bytes() {
   std::uint64_t resident = 0;
   if (pages.size() < 2 || !absl::SimpleAtoi(to_absl(pages[1]), &resident)) return 0;
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+// Of a list of names; what isn't one counts for nothing (the collector has checked it).
+std::uint32_t kinds_in(std::string_view list) {
+  std::uint32_t kinds = 0;
+  for (const std::string_view name : split(list, ',')) {
+    if (const std::optional<Kind> kind = find_kind(name)) kinds |= kind_bit(event_of(*kind));
+  }
+  return kinds;
+}
+
+// "1%" or "off"; the collector has checked it.
+std::optional<double> share_in(std::string_view text, std::optional<double> otherwise) {
+  if (text == "off") return std::nullopt;
+  double percent = 0;
+  if (!strip_suffix(&text, "%") || !absl::SimpleAtod(to_absl(text), &percent)) return otherwise;
+  return std::clamp(percent, 0.001, 100.0) / 100;
 }
 
 }  // namespace
@@ -50,6 +68,7 @@ Agent::Agent(AgentSettings settings, Listener listener, Exporter& exporter)
       next_beat_(steady_now()),
       last_busy_(steady_now()),
       own_cpu_ns_(cpu_time_ns(CLOCK_PROCESS_CPUTIME_ID)),
+      next_budget_(steady_now() + kBudgetEvery),
       finisher_(std::make_unique<Finisher>(settings_.symbols, exporter)) {}
 
 Agent::~Agent() = default;
@@ -71,6 +90,7 @@ void Agent::wake() {
 void Agent::run(RawMessage first) {
   // Who handed it over is our own parent: the same user.
   if (!first.bytes.empty()) attach(std::move(first), {geteuid(), 0});
+  loop_cpu_ns_ = cpu_time_ns(CLOCK_THREAD_CPUTIME_ID);
   do {
     while (!is_stopping() && !should_end()) turn();
     close_doors();
@@ -115,6 +135,7 @@ void Agent::turn() {
   apply_configuration();
   show_tables();
   drain_due();
+  keep_budgets();
   const absl::Time now = steady_now();
   if (now >= next_beat_) {
     for (auto& session : sessions_) session->beat();
@@ -200,7 +221,7 @@ void Agent::end_session(std::size_t index) {
   Session& session = *sessions_[index];
   session.drain(/*final=*/true);
   session.account();
-  ended_.insert(session.series());
+  ended_[session.series()] = session.main_kind();
   openers_[session.number()] = session.name_place();
   spdlog::info("process {} ({}) ended, {} samples", session.view().message().pid, session.service(),
                session.samples());
@@ -234,11 +255,11 @@ void Agent::cut_if_due(bool now) {
 void Agent::account_for_self() {
   const std::uint64_t cpu = cpu_time_ns(CLOCK_PROCESS_CPUTIME_ID);
   const std::uint64_t rss = own_rss_bytes();
-  std::set<std::shared_ptr<const Series>> series = std::exchange(ended_, {});
-  for (const auto& session : sessions_) series.insert(session->series());
-  for (const auto& one : series) {
-    aggregator_.count(one, Kind::kCpu, "agent_cpu_ns", (cpu - own_cpu_ns_) / series.size());
-    aggregator_.state(one, Kind::kCpu, "agent_rss_bytes", rss);
+  std::map<std::shared_ptr<const Series>, Kind> series = std::exchange(ended_, {});
+  for (const auto& session : sessions_) series[session->series()] = session->main_kind();
+  for (const auto& [one, kind] : series) {
+    aggregator_.count(one, kind, "agent_cpu_ns", (cpu - own_cpu_ns_) / series.size());
+    aggregator_.state(one, kind, "agent_rss_bytes", rss);
   }
   own_cpu_ns_ = cpu;
 }
@@ -260,19 +281,32 @@ void Agent::apply_configuration() {
   for (auto& session : sessions_) apply_to(*session);
 }
 
+// Shared out by what was drained of each: what isn't by the sample is small.
+void Agent::keep_budgets() {
+  const absl::Time now = steady_now();
+  if (now < next_budget_) return;
+  next_budget_ = now + kBudgetEvery;
+  const std::uint64_t cpu = cpu_time_ns(CLOCK_THREAD_CPUTIME_ID);
+  const std::uint64_t used = cpu - std::exchange(loop_cpu_ns_, cpu);
+  std::uint64_t samples = 0;
+  for (const auto& session : sessions_) samples += session->samples_unpaid();
+  for (const auto& session : sessions_)
+    session->keep_budget(samples == 0 ? used / sessions_.size() : used * session->samples_unpaid() / samples);
+}
+
 void Agent::apply_to(Session& session) {
-  std::uint32_t hz = std::clamp<std::uint32_t>(session.view().message().hz, 1, 1000);
-  bool cpu_on = (session.view().message().kinds & kKindCpu) != 0;
+  std::optional<double> budget_share = settings_.budget_share;
+  Rates rates = session.view().message().rates;
   for (const v1::ServiceConfiguration& service : in_force_.services()) {
     if (!service.service().empty() && service.service() != session.service()) continue;
-    if (service.has_hz()) hz = std::clamp<std::uint32_t>(service.hz(), 1, 1000);
-    if (service.has_kinds()) {
-      const std::vector<std::string_view> kinds = split(service.kinds(), ',');
-      cpu_on = std::find(kinds.begin(), kinds.end(), "cpu") != kinds.end();
-    }
+    if (service.has_hz()) rates.hz = service.hz();
+    if (service.has_heap_interval_bytes()) rates.heap_interval_bytes = service.heap_interval_bytes();
+    if (service.has_block_interval_nanos()) rates.block_interval_ns = service.block_interval_nanos();
+    if (service.has_kinds()) rates.kinds = kinds_in(service.kinds());
+    if (service.has_budget()) budget_share = share_in(service.budget(), budget_share);
     break;
   }
-  session.control(hz, cpu_on);
+  session.ask_for(rates, budget_share);
 }
 
 bool Agent::should_end() {

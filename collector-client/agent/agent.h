@@ -4,9 +4,9 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +30,8 @@ struct AgentSettings {
   bool open_to_others = false;
   // At the end names are looked for this long; what has none by then goes by its file's.
   absl::Duration finish_within = absl::InfiniteDuration();
+  std::optional<double>
+      budget_share;  // of each program's CPU time, that it may cost to profile it; none: any
   std::string run_id;
   SymbolizerOptions symbols;
   std::string table_folder;  // where unwind tables are kept from run to run; empty: nowhere
@@ -82,6 +84,7 @@ class Agent {
   void account_for_self();
   void apply_configuration();
   void apply_to(Session& session);
+  void keep_budgets();
   absl::Duration until_next_wake();
   bool should_end();
 
@@ -101,16 +104,18 @@ class Agent {
   std::vector<Waiting> waiting_;
   absl::Time accept_again_ = absl::InfinitePast();  // later than now: no descriptor was left
   Replies replies_;
-  std::set<std::string> secrets_;                  // of processes that attached, for their children
-  Openers openers_;                                // of the window
-  std::set<std::shared_ptr<const Series>> ended_;  // whose processes ended in the window
-  absl::Time last_cut_;                            // these four by steady_now()
+  std::set<std::string> secrets_;                        // of processes that attached, for their children
+  Openers openers_;                                      // of the window
+  std::map<std::shared_ptr<const Series>, Kind> ended_;  // whose processes ended in the window
+  absl::Time last_cut_;                                  // these four by steady_now()
   absl::Time next_cut_;
   absl::Time files_forgotten_at_ = absl::InfinitePast();  // a last_cut_
   std::uint64_t modules_at_cut_ = 0;                      // ModuleCache::moment()
   absl::Time next_beat_;
   absl::Time last_busy_;
   std::uint64_t own_cpu_ns_ = 0;
+  absl::Time next_budget_;
+  std::uint64_t loop_cpu_ns_ = 0;  // of this thread, that sessions have been told of
   std::uint64_t attached_ = 0;
   std::uint64_t refused_ = 0;
   std::atomic<bool> stopping_{false};

@@ -152,7 +152,8 @@ void Agent::attach(RawMessage raw, const Peer& peer) {
 
 // The abstract socket has no permissions: what others run is told to nobody else.
 void Agent::answer_status(Connection connection) {
-  if (!is_trusted(connection.peer)) return;
+  // Who waited in vain while we were busy has gone and asks again: his answer would keep us busy.
+  if (!is_trusted(connection.peer) || has_hung_up(connection.fd.get())) return;
   replies_.add(std::move(connection.fd), status_text(sessions_, tables_, exporter_, attached_, refused_),
                steady_now());
 }

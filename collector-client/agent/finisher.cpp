@@ -9,6 +9,7 @@
 #include "collector-client/aggregate/frame_source.h"
 #include "collector-client/pprof/counters.h"
 #include "collector-client/pprof/profile_builder.h"
+#include "proto/siprof/rates.h"
 
 namespace siprof::client {
 namespace {
@@ -54,17 +55,34 @@ class SymbolizedFrames : public FrameSource {
 std::vector<CodeAddress> addresses_of(const Window& window, SymbolizedFrames& names) {
   absl::flat_hash_set<CodeAddress> addresses;
   for (const WindowSample& sample : window.samples) {
-    for (const CodeAddress& address : *sample.stack)
-      addresses.insert(names.with_module(address, sample.process));
+    for (const auto& stack : {sample.stack, sample.holder}) {
+      if (stack == nullptr) continue;
+      for (const CodeAddress& address : *stack) addresses.insert(names.with_module(address, sample.process));
+    }
   }
   return {addresses.begin(), addresses.end()};
 }
 
+// Of the rate in force, as the kind's intake has stated it.
+std::int64_t stated(const Window& window, const char* name, std::int64_t otherwise) {
+  const auto found = window.counters.find(name);
+  return found == window.counters.end() || found->second == 0 ? otherwise
+                                                              : static_cast<std::int64_t>(found->second);
+}
+
 std::int64_t period_of(const Window& window) {
-  const auto hz = window.counters.find("sampling_hz");
-  return hz == window.counters.end() || hz->second == 0
-             ? 10'000'000
-             : 1'000'000'000 / static_cast<std::int64_t>(hz->second);
+  switch (window.kind) {
+    case Kind::kCpu:
+    case Kind::kWall:
+      return 1'000'000'000 / stated(window, "sampling_hz", 100);
+    case Kind::kHeap:
+      return stated(window, "heap_interval_bytes", kDefaultHeapIntervalBytes);
+    case Kind::kLock:
+    case Kind::kIo:
+    case Kind::kErrors:
+      break;
+  }
+  return 1;
 }
 
 }  // namespace

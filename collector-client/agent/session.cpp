@@ -7,13 +7,15 @@
 #include <utility>
 
 #include "collector-client/agent/libc_version.h"
+#include "collector-client/base/tick_scale.h"
 
 namespace siprof::client {
 namespace {
 
 constexpr absl::Duration kCpuTimePause = absl::Milliseconds(250);
 constexpr absl::Duration kThreadsPause = absl::Seconds(1);  // between two looks for threads that ended
-constexpr std::size_t kMostLooks = 16;                      // at living ones, each time
+constexpr absl::Duration kStartTime = absl::Seconds(3);  // of a process, that isn't held against its budget
+constexpr std::size_t kMostLooks = 16;                   // at living ones, each time
 constexpr std::size_t kMostThreadNames = 65536;
 constexpr std::uint64_t kMostLostTicks = 1'000'000'000;  // the number comes from the process
 
@@ -39,6 +41,16 @@ const char* name_of_end(StackEnd end) {
   return "stacks_broken";
 }
 
+// What the process or a collector says.
+Rates within_bounds(Rates rates) {
+  rates.hz = std::clamp<std::uint32_t>(rates.hz, 1, 1000);
+  rates.kinds &= kAllKinds;
+  rates.heap_interval_bytes = std::clamp<std::uint64_t>(rates.heap_interval_bytes, 1, std::uint64_t{1} << 40);
+  rates.error_interval = std::clamp<std::uint64_t>(rates.error_interval, 1, 1'000'000'000);
+  rates.block_interval_ns = std::clamp<std::uint64_t>(rates.block_interval_ns, 1'000, 60'000'000'000);
+  return rates;
+}
+
 // Sessions begin on one thread.
 std::uint64_t next_number() {
   static std::uint64_t last = 0;
@@ -56,8 +68,12 @@ Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Works
       workshop_(workshop),
       code_(view_, *pool_, workshop.modules, workshop.tables, workshop.clock),
       reader_(pool_->chunks(), pool_->chunk_count()),
-      hz_(std::clamp<std::uint32_t>(view_.message().hz, 1, 1000)),
-      cpu_on_((view_.message().kinds & kKindCpu) != 0),
+      intakes_({*pool_, workshop.modules, rates_, number_, view_.message().pid}),
+      wanted_(within_bounds(view_.message().rates)),
+      rates_(wanted_),
+      budget_(std::nullopt),
+      begun_(steady_time(workshop_.clock)),
+      spending_since_(begun_),
       inherited_ticks_(std::min(pool_->unsettled_ticks(), kMostLostTicks)) {}
 
 absl::StatusOr<std::unique_ptr<Session>> Session::begin(AttachRequest request, const Workshop& workshop,
@@ -68,7 +84,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::begin(AttachRequest request, c
   std::unique_ptr<Session> session(new Session(ProcessView(std::move(request)), *std::move(pool), workshop));
   session->beat();
   session->find_identity(run_id);
-  session->cpu_time_ns_ = session->view_.cpu_time_ns().value_or(0);
+  session->cpu_time_ns_ = session->cpu_time_paid_ns_ = session->view_.cpu_time_ns().value_or(0);
   return session;
 }
 
@@ -88,6 +104,7 @@ std::uint64_t Session::drain(bool final) {
   observe_cpu_time(final);
   const auto sink = [this](const RawSample& sample) { add(sample); };
   reader_.drain(sink, final);
+  drained_to_the_end_ |= final;
   if (final) return samples_ - before;
   const bool mappings_changed = code_.follow();
   reclaim_dead_threads();
@@ -120,7 +137,7 @@ void Session::reclaim_dead_threads() {
 void Session::take_frames(const RawSample& sample, const ModuleMap& map) {
   stack_.frames.clear();
   stack_.guessed_frames = 0;
-  stack_.end = (sample.record.flags & kTooManyFrames) != 0 ? StackEnd::kTooDeep : StackEnd::kThreadStart;
+  stack_.end = (sample.record.head.flags & kTooManyFrames) != 0 ? StackEnd::kTooDeep : StackEnd::kThreadStart;
   for (const std::uint64_t address : sample.frames) stack_.frames.push_back(map.locate(address));
 }
 
@@ -135,31 +152,52 @@ void Session::unwind(const RawSample& sample, const ModuleMap& map) {
   modules_without_tables_ += workshop_.unwinder.modules_without_tables() - before;
 }
 
+// Where the lock was unlocked, as who waited for it found it noted.
+void Session::take_holder(const RawSample& sample, const ModuleMap& map) {
+  holder_.clear();
+  if (sample.record.head.event != EventKind::kLock) return;
+  for (std::size_t at = 0; at + sizeof(std::uint64_t) <= sample.extra.size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t address;
+    memcpy(&address, sample.extra.data() + at, sizeof address);
+    holder_.push_back(map.locate(address));
+  }
+}
+
 void Session::add(const RawSample& sample) {
   ++samples_;
-  const ModuleMap& map = code_.at(sample.record.unmap_generation, sample.record.registers[kRip]);
+  ++samples_unpaid_;
+  const EventHead& head = sample.record.head;
+  ++spending_.samples[static_cast<std::size_t>(head.event)];
+  if (head.event == EventKind::kCpu)
+    added_ticks_ += std::min<std::uint64_t>(head.values[kCpuTicks], kMostLostTicks);
+  const std::span<Intake* const> intakes = intakes_.of(head.event);
+  if (intakes.empty()) return;
+  const ModuleMap& map = code_.at(head.unmap_generation, sample.record.registers[kRip]);
   if (sample.frames.empty())
     unwind(sample, map);
   else
     take_frames(sample, map);
-  const std::uint64_t ticks = std::min<std::uint64_t>(sample.record.weight, 1'000'000);
-  added_ticks_ += ticks;
-  const std::uint64_t period_ns =
-      std::clamp<std::uint64_t>(sample.record.period_ns, 1'000'000, 1'000'000'000);
-  const std::int64_t values[] = {static_cast<std::int64_t>(ticks),
-                                 static_cast<std::int64_t>(ticks * period_ns)};
+  take_holder(sample, map);
   SampleView view;
   view.stack = stack_.frames;
+  view.holder = holder_;
   view.process = number_;
   view.pid = view_.message().pid;
-  view.thread_id = static_cast<pid_t>(sample.record.tid);
-  view.thread_name = thread_name(sample.record.tid);
-  view.values = values;
-  workshop_.aggregator.add(series_, Kind::kCpu, view);
-  workshop_.aggregator.count(series_, Kind::kCpu, name_of_end(stack_.end), 1);
-  workshop_.aggregator.count(series_, Kind::kCpu, "cpu_sampled_ns", ticks * period_ns);
+  view.thread_id = static_cast<pid_t>(head.tid);
+  view.thread_name = thread_name(head.tid);
+  for (Intake* intake : intakes) {
+    // Ticks are of two kinds, of which one may be off.
+    if (intakes.size() > 1 && !is_on(intake->kind())) continue;
+    IntakeOutput out(workshop_.aggregator, series_, intake->kind());
+    intake->take(sample, view, out);
+    count_stack(intake->kind());
+  }
+}
+
+void Session::count_stack(Kind kind) {
+  workshop_.aggregator.count(series_, kind, name_of_end(stack_.end), 1);
   if (stack_.guessed_frames != 0)
-    workshop_.aggregator.count(series_, Kind::kCpu, "frames_guessed", stack_.guessed_frames);
+    workshop_.aggregator.count(series_, kind, "frames_guessed", stack_.guessed_frames);
 }
 
 const std::string& Session::thread_name(std::uint32_t tid) {
@@ -169,29 +207,58 @@ const std::string& Session::thread_name(std::uint32_t tid) {
   return thread_names_.emplace(tid, view_.thread_name(tid)).first->second;
 }
 
+// Where counters of the whole process are: with the first kind that is on, so that none has a profile of
+// counters alone because it is off.
+Kind Session::main_kind() const {
+  for (const KindInfo& kind : all_kinds()) {
+    if (is_on(kind.kind)) return kind.kind;
+  }
+  return Kind::kCpu;
+}
+
+Kind Session::home_of(Counter counter) const {
+  switch (counter) {
+    case Counter::heap_live_dropped:
+    case Counter::heap_live_forgotten:
+      return is_on(Kind::kHeap) ? Kind::kHeap : main_kind();
+    case Counter::throws:
+    case Counter::rethrows:
+      return is_on(Kind::kErrors) ? Kind::kErrors : main_kind();
+    default:
+      return main_kind();
+  }
+}
+
 void Session::account() {
   Aggregator& out = workshop_.aggregator;
   const SharedCounters now = pool_->counters();
   for (std::uint32_t i = 0; i < kCounterCount; ++i) {
     // Hostile memory may go backwards; a counter doesn't.
-    if (now[i] > counted_[i]) out.count(series_, Kind::kCpu, kCounterNames[i], now[i] - counted_[i]);
+    if (now[i] > counted_[i])
+      out.count(series_, home_of(static_cast<Counter>(i)), kCounterNames[i], now[i] - counted_[i]);
   }
   counted_ = now;
   accounted_ticks_ =
       inherited_ticks_ + added_ticks_ + counted_[static_cast<std::uint32_t>(Counter::lost_pool_full)];
   const DrainStatistics& drained = reader_.statistics();
   if (drained.malformed > drained_.malformed) {
-    out.count(series_, Kind::kCpu, "records_malformed", drained.malformed - drained_.malformed);
+    out.count(series_, main_kind(), "records_malformed", drained.malformed - drained_.malformed);
   }
   if (drained.abandoned > drained_.abandoned) {
-    out.count(series_, Kind::kCpu, "records_abandoned", drained.abandoned - drained_.abandoned);
+    out.count(series_, main_kind(), "records_abandoned", drained.abandoned - drained_.abandoned);
   }
   drained_ = drained;
-  for (const auto& [name, count] : code_.take_failures()) out.count(series_, Kind::kCpu, name, count);
+  for (const auto& [name, count] : code_.take_failures()) out.count(series_, main_kind(), name, count);
   if (const std::uint64_t more = std::exchange(modules_without_tables_, 0); more != 0)
-    out.count(series_, Kind::kCpu, "modules_without_tables", more);
+    out.count(series_, main_kind(), "modules_without_tables", more);
   observe_cpu_time(/*now=*/true);
-  out.state(series_, Kind::kCpu, "sampling_hz", hz_);
+  for (const auto& intake : intakes_.all()) {
+    IntakeOutput to(out, series_, intake->kind());
+    intake->account(rates_, to);
+    to.state("cost_permille", budget_.cost_permille());
+    if (budget_.share_permille() != 0) to.state("budget_permille", budget_.share_permille());
+    if (drained_to_the_end_) intake->finish(to);
+  }
 }
 
 // Now and then also between windows: a process that has ended can't be asked any more.
@@ -201,7 +268,7 @@ void Session::observe_cpu_time(bool now) {
   cpu_time_at_ = time;
   const std::optional<std::uint64_t> cpu = view_.cpu_time_ns();
   if (!cpu || *cpu <= cpu_time_ns_) return;
-  workshop_.aggregator.count(series_, Kind::kCpu, "cpu_proc_ns", *cpu - cpu_time_ns_);
+  workshop_.aggregator.count(series_, main_kind(), "cpu_proc_ns", *cpu - cpu_time_ns_);
   cpu_time_ns_ = *cpu;
 }
 
@@ -214,13 +281,41 @@ void Session::count_lost_agent() {
 
 void Session::beat() {
   pool_->beat(static_cast<std::uint64_t>(workshop_.clock.monotonic_ns()));
+  pool_->set_tick_scale(tick_scale());
 }
 
-void Session::control(std::uint32_t hz, bool cpu_on) {
-  if (hz == hz_ && cpu_on == cpu_on_) return;
-  hz_ = hz;
-  cpu_on_ = cpu_on;
-  pool_->control(hz, cpu_on ? kKindCpu : 0);
+void Session::ask_for(const Rates& rates, std::optional<double> budget_share) {
+  wanted_ = within_bounds(rates);
+  budget_.set_share(budget_share);
+  control(budget_.within(wanted_));
+}
+
+void Session::keep_budget(std::uint64_t agent_cpu_ns) {
+  const absl::Time now = steady_time(workshop_.clock);
+  const SharedCounters counters = pool_->counters();
+  const auto since = [&](Counter counter) {
+    const auto index = static_cast<std::size_t>(counter);
+    return counters[index] > paid_[index] ? counters[index] - paid_[index] : 0;
+  };
+  observe_cpu_time(/*now=*/true);
+  spending_.time = now - std::exchange(spending_since_, now);
+  spending_.app_cpu_ns = cpu_time_ns_ - std::exchange(cpu_time_paid_ns_, cpu_time_ns_);
+  spending_.handler_ns = since(Counter::handler_ns);
+  spending_.hook_ns = since(Counter::hook_ns);
+  spending_.agent_cpu_ns = agent_cpu_ns;
+  // A start costs more than what comes after it: files are met for the first time.
+  if (now - begun_ >= kStartTime) budget_.look(spending_);
+  spending_ = {};
+  samples_unpaid_ = 0;
+  paid_ = counters;
+  control(budget_.within(wanted_));
+}
+
+void Session::control(const Rates& rates) {
+  const Rates bounded = within_bounds(rates);
+  if (bounded == rates_) return;
+  rates_ = bounded;
+  pool_->control(rates_);
 }
 
 void Session::refresh() {

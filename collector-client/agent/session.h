@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "collector-client/agent/budget.h"
 #include "collector-client/agent/finisher.h"
 #include "collector-client/agent/process_code.h"
 #include "collector-client/aggregate/aggregator.h"
@@ -18,6 +19,7 @@
 #include "collector-client/base/clock.h"
 #include "collector-client/drain/chunk_reader.h"
 #include "collector-client/drain/shared_pool.h"
+#include "collector-client/intake/intake.h"
 #include "collector-client/unwind/module_cache.h"
 #include "collector-client/unwind/module_map.h"
 #include "collector-client/unwind/unwinder.h"
@@ -58,8 +60,11 @@ class Session {
 
   // Tells the process that the agent lives. Often enough: kHeartbeatStaleNs.
   void beat();
-  // Rates from now on; nothing happens when they are in force already.
-  void control(std::uint32_t hz, bool cpu_on);
+  // What it is asked for from now on, and how much of the program's CPU time that may cost.
+  void ask_for(const Rates& rates, std::optional<double> budget_share);
+  // About once a second, after a drain: lowers rates that cost too much. `agent_cpu_ns` went into this
+  // process since the last time.
+  void keep_budget(std::uint64_t agent_cpu_ns);
   // Tells the process of unwind tables that were made since.
   void follow_tables() { code_.follow_tables(); }
   // Looks for threads and mappings that came since; once a window.
@@ -73,9 +78,12 @@ class Session {
   const ProcessView& view() const { return view_; }
   const std::string& service() const { return service_; }
   const std::shared_ptr<const Series>& series() const { return series_; }
+  Kind main_kind() const;
   std::uint64_t samples() const { return samples_; }
-  std::uint32_t hz() const { return hz_; }
-  bool cpu_on() const { return cpu_on_; }
+  const Rates& rates() const { return rates_; }  // in force
+  const Budget& budget() const { return budget_; }
+  // Since the last keep_budget().
+  std::uint64_t samples_unpaid() const { return samples_unpaid_; }
   SharedCounters counters() const { return pool_->counters(); }
   const DrainStatistics& statistics() const { return reader_.statistics(); }
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -86,10 +94,15 @@ class Session {
  private:
   Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Workshop& workshop);
 
+  bool is_on(Kind kind) const { return (rates_.kinds & kind_bit(event_of(kind))) != 0; }
+  Kind home_of(Counter counter) const;
   void find_identity(const std::string& run_id);
   void add(const RawSample& sample);
+  void count_stack(Kind kind);
+  void control(const Rates& rates);
   void take_frames(const RawSample& sample, const ModuleMap& map);
   void unwind(const RawSample& sample, const ModuleMap& map);
+  void take_holder(const RawSample& sample, const ModuleMap& map);
   const std::string& thread_name(std::uint32_t tid);
   void reclaim_dead_threads();
   void observe_cpu_time(bool now);
@@ -103,12 +116,22 @@ class Session {
   std::shared_ptr<const Series> series_;
   std::string service_;
   std::vector<std::string> warnings_;
-  UnwoundStack stack_;  // kept for its memory
+  UnwoundStack stack_;  // kept for its memory, as the next one
+  Stack holder_;
   std::map<std::uint32_t, std::string> thread_names_;
-  std::uint32_t hz_;
-  bool cpu_on_;
+  Intakes intakes_;
+  Rates wanted_;
+  Rates rates_;
+  Budget budget_;
+  Spending spending_;  // since the last keep_budget()
+  absl::Time begun_;
+  absl::Time spending_since_;
+  std::uint64_t cpu_time_paid_ns_ = 0;
+  SharedCounters paid_{};
+  std::uint64_t samples_unpaid_ = 0;
   std::uint64_t samples_ = 0;
   bool hurry_ = true;
+  bool drained_to_the_end_ = false;  // the process has ended
   // Of attachments before: counted as lost, or in a session before this one.
   const std::uint64_t inherited_ticks_;
   std::uint64_t added_ticks_ = 0;

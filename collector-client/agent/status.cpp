@@ -17,8 +17,8 @@ nlohmann::json process_status(const Session& session) {
   return {{"pid", session.view().message().pid},
           {"service", session.service()},
           {"executable", session.view().executable()},
-          {"hz", session.hz()},
-          {"cpu", session.cpu_on()},
+          {"hz", session.rates().hz},
+          {"cpu", (session.rates().kinds & kKindCpu) != 0},
           {"samples", session.samples()},
           {"counters", values}};
 }

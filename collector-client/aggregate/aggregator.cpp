@@ -25,9 +25,14 @@ bool equal_stacks(std::span<const CodeAddress> a, std::span<const CodeAddress> b
 }
 
 std::size_t hash_parts(std::span<const CodeAddress> stack, std::uint64_t process, pid_t thread_id,
-                       std::string_view name, std::span<const SampleLabel> labels) {
+                       std::string_view name, std::span<const SampleLabel> labels,
+                       std::span<const CodeAddress> holder) {
   return absl::HashOf(hash_stack(stack), process, thread_id, to_absl(name),
-                      absl::Span<const SampleLabel>(labels.data(), labels.size()));
+                      absl::Span<const SampleLabel>(labels.data(), labels.size()), hash_stack(holder));
+}
+
+std::span<const CodeAddress> frames_of(const std::shared_ptr<const Stack>& stack) {
+  return stack != nullptr ? std::span<const CodeAddress>(*stack) : std::span<const CodeAddress>();
 }
 
 }  // namespace
@@ -48,19 +53,21 @@ bool Aggregator::StackEqual::operator()(const std::shared_ptr<const Stack>& a,
 }
 
 std::size_t Aggregator::KeyHash::operator()(const Key& key) const {
-  return hash_parts(*key.stack, key.process, key.thread_id, key.thread_name, key.labels);
+  return hash_parts(*key.stack, key.process, key.thread_id, key.thread_name, key.labels,
+                    frames_of(key.holder));
 }
 std::size_t Aggregator::KeyHash::operator()(const SampleView& view) const {
-  return hash_parts(view.stack, view.process, view.thread_id, view.thread_name, view.labels);
+  return hash_parts(view.stack, view.process, view.thread_id, view.thread_name, view.labels, view.holder);
 }
 bool Aggregator::KeyEqual::operator()(const Key& a, const Key& b) const {
   return a.stack == b.stack && a.process == b.process && a.pid == b.pid && a.thread_id == b.thread_id &&
-         a.thread_name == b.thread_name && a.labels == b.labels;
+         a.thread_name == b.thread_name && a.labels == b.labels && a.holder == b.holder;
 }
 bool Aggregator::KeyEqual::operator()(const Key& a, const SampleView& b) const {
   return a.process == b.process && a.pid == b.pid && a.thread_id == b.thread_id &&
          a.thread_name == b.thread_name && equal_stacks(*a.stack, b.stack) &&
-         std::equal(a.labels.begin(), a.labels.end(), b.labels.begin(), b.labels.end());
+         std::equal(a.labels.begin(), a.labels.end(), b.labels.begin(), b.labels.end()) &&
+         equal_stacks(frames_of(a.holder), b.holder);
 }
 
 std::shared_ptr<const Series> Aggregator::series(const Attributes& attributes,
@@ -106,17 +113,24 @@ void Aggregator::add(const std::shared_ptr<const Series>& series, Kind kind, con
       ++into.counters[kDropped];
       return;
     }
-    ++sample_count_;
+    std::shared_ptr<const Stack> holder = view.holder.empty() ? nullptr : intern(view.holder);
     Key key{std::move(stack),
             view.process,
             view.pid,
             view.thread_id,
             std::string(view.thread_name),
-            std::vector<SampleLabel>(view.labels.begin(), view.labels.end())};
-    found = into.sums.emplace(std::move(key), Values{}).first;
+            std::vector<SampleLabel>(view.labels.begin(), view.labels.end()),
+            std::move(holder)};
+    // A holder that there is no room for is left out, so that it may be known without one.
+    const auto [entry, is_new] = into.sums.emplace(std::move(key), Values{});
+    if (is_new) ++sample_count_;
+    found = entry;
   }
   const std::size_t count = std::min(view.values.size(), kMaxValues);
-  for (std::size_t i = 0; i < count; ++i) found->second[i] += view.values[i];
+  for (std::size_t i = 0; i < count; ++i) {
+    std::int64_t& sum = found->second[i];
+    sum = view.values[i] > kMostTotal - sum ? kMostTotal : sum + view.values[i];
+  }
 }
 
 void Aggregator::count(const std::shared_ptr<const Series>& series, Kind kind, std::string_view name,
@@ -139,7 +153,7 @@ std::vector<Window> Aggregator::cut(absl::Duration lasted, absl::Time next_start
     window.samples.reserve(bucket.sums.size());
     for (const auto& [sample, values] : bucket.sums) {
       window.samples.push_back({sample.stack, sample.pid, sample.thread_id, sample.thread_name, sample.labels,
-                                values, sample.process});
+                                values, sample.process, sample.holder});
     }
     windows.push_back(std::move(window));
   }

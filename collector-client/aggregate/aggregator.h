@@ -31,6 +31,7 @@ struct SampleView {
   std::span<const SampleLabel> labels;
   std::span<const std::int64_t> values;  // as many as the kind has types, already scaled up
   std::uint64_t process = 0;             // see WindowSample
+  std::span<const CodeAddress> holder;   // the same; empty: not known
 };
 
 class Aggregator {
@@ -79,6 +80,7 @@ class Aggregator {
     pid_t thread_id;
     std::string thread_name;
     std::vector<SampleLabel> labels;
+    std::shared_ptr<const Stack> holder;
   };
   // Looks up by SampleView without building a Key.
   struct KeyHash {

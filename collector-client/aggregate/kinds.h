@@ -8,10 +8,13 @@
 #include <span>
 #include <string_view>
 
+#include "proto/siprof/shared_memory.h"
+
 namespace siprof::client {
 
 enum class Kind : std::uint8_t { kCpu, kWall, kHeap, kLock, kIo, kErrors };
 inline constexpr std::size_t kKindCount = 6;
+static_assert(static_cast<int>(Kind::kErrors) == static_cast<int>(EventKind::kError));
 inline constexpr std::size_t kMaxValues = 4;  // of one sample
 
 // How values of one type combine over time. Over processes they always add.
@@ -35,5 +38,10 @@ struct KindInfo {
 const KindInfo& kind_info(Kind kind);
 std::span<const KindInfo> all_kinds();
 std::optional<Kind> find_kind(std::string_view name);
+
+// What a process calls the kind's events.
+constexpr EventKind event_of(Kind kind) {
+  return static_cast<EventKind>(kind);
+}
 
 }  // namespace siprof::client

@@ -148,6 +148,11 @@ absl::StatusOr<UniqueFd> connect_to_agent(const std::string& address) {
   return fd;
 }
 
+bool has_hung_up(int socket) {
+  pollfd peer{socket, POLLRDHUP, 0};
+  return poll(&peer, 1, 0) > 0 && (peer.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+}
+
 absl::StatusOr<std::string> ask_status(const std::string& address) {
   absl::StatusOr<UniqueFd> fd = connect_to_agent(address);
   if (!fd.ok()) return fd.status();

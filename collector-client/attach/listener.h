@@ -60,6 +60,9 @@ class Listener {
 // connecting nor sending over it takes longer than some seconds, if the agent is stopped.
 absl::StatusOr<UniqueFd> connect_to_agent(const std::string& address);
 
+// Whoever is at the other end of the connected socket doesn't listen any more.
+bool has_hung_up(int socket);
+
 // Asks the agent there what it does. JSON text. Errors: UNAVAILABLE: nobody there, or it
 // doesn't answer us.
 absl::StatusOr<std::string> ask_status(const std::string& address);

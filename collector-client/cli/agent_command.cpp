@@ -134,6 +134,7 @@ struct Setup {
 AgentSettings settings_of(const Setup& setup) {
   AgentSettings settings;
   settings.window = setup.options.window;
+  settings.budget_share = setup.options.budget_share;
   if (setup.arguments.spawned) settings.linger = kLinger;
   settings.finish_within = kNameWait;
   settings.open_to_others = !setup.arguments.spawned;

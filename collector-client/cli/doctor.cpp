@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "collector-client/aggregate/kinds.h"
 #include "collector-client/base/text.h"
 #include "collector-client/base/unique_fd.h"
 #include "collector-client/cli/elf_check.h"
@@ -123,11 +124,18 @@ void check_preloaded_path(const std::string& preload, Diagnosis* diagnosis) {
 
 void check_kinds(const Environment& environment, Diagnosis* diagnosis) {
   const std::string kinds = value_of(environment, "SIPROF_KINDS");
-  if (kinds.empty() || kinds == "none") return;
-  const std::vector<std::string_view> list = split(kinds, ',');
-  if (std::ranges::find(list, "cpu") != list.end()) return;
-  diagnosis->notes.push_back(
-      absl::StrCat("SIPROF_KINDS=", kinds, " is without cpu, the only kind that this version measures"));
+  if (kinds.empty()) return;
+  for (std::string_view kind : split(kinds, ',')) {
+    if (find_kind(kind) || kind == "metrics" || kinds == "none") continue;
+    diagnosis->notes.push_back(
+        absl::StrCat("SIPROF_KINDS=", kinds, " is not used, '", to_absl(kind),
+                     "' is no kind: write a list out of cpu, wall, heap, lock, io, errors, metrics"));
+    return;
+  }
+  const auto has_profiles = [](std::string_view kind) { return find_kind(kind).has_value(); };
+  if (std::ranges::any_of(split(kinds, ','), has_profiles)) return;
+  diagnosis->notes.push_back(absl::StrCat(
+      "SIPROF_KINDS=", kinds, " has no kind that makes profiles: add cpu, wall, heap, lock, io or errors"));
 }
 
 void check_environment(const DoctorFacts& facts, Diagnosis* diagnosis) {
@@ -179,6 +187,12 @@ void check_program(const std::string& command, const DoctorFacts& facts, Diagnos
     if (start.empty()) return;
     const std::string why = why_not_preloadable(start);
     if (!why.empty()) diagnosis->obstacles.push_back(why);
+    if (why.empty() && exports_function(path, "malloc")) {
+      diagnosis->notes.push_back(
+          "it brings its own malloc: the heap profile stays empty. Link the allocator as a library "
+          "(-ltcmalloc, "
+          "-ljemalloc), or preload it");
+    }
     // Of a script only the interpreter's bits count.
     check_privileges(path, facts, diagnosis);
     return;

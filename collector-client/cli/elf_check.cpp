@@ -3,10 +3,14 @@
 #include "collector-client/cli/elf_check.h"
 
 #include <elf.h>
+#include <fcntl.h>
+#include <gelf.h>
 
 #include <cstring>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "collector-client/base/unique_fd.h"
 
 namespace siprof::client {
 namespace {
@@ -54,6 +58,26 @@ std::string why_not_preloadable(std::string_view start) {
     return judge_loader(std::string(name.substr(0, name.find('\0'))));
   }
   return "it is linked statically: nothing can be preloaded. Link it dynamically (no -static)";
+}
+
+bool exports_function(const std::string& path, std::string_view name) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd || elf_version(EV_CURRENT) == EV_NONE) return false;
+  const std::unique_ptr<Elf, decltype(&elf_end)> elf(elf_begin(fd.get(), ELF_C_READ_MMAP, nullptr), &elf_end);
+  for (Elf_Scn* section = nullptr;
+       elf != nullptr && (section = elf_nextscn(elf.get(), section)) != nullptr;) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr || header.sh_type != SHT_DYNSYM || header.sh_entsize == 0)
+      continue;
+    Elf_Data* data = elf_getdata(section, nullptr);
+    GElf_Sym symbol;
+    for (int i = 0; data != nullptr && gelf_getsym(data, i, &symbol) != nullptr; ++i) {
+      if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_FUNC) continue;
+      const char* text = elf_strptr(elf.get(), header.sh_link, symbol.st_name);
+      if (text != nullptr && name == text) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace siprof::client

@@ -11,4 +11,7 @@ namespace siprof::client {
 // (enough of it to hold the program headers).
 std::string why_not_preloadable(std::string_view start);
 
+// Whether the program at `path` has a function `name` of its own that libraries are bound to, too.
+bool exports_function(const std::string& path, std::string_view name);
+
 }  // namespace siprof::client

@@ -46,6 +46,7 @@ struct Options {
   bool follow = true;
   LogLevel log = LogLevel::kWarn;
   bool disabled = false;
+  bool error_messages = false;
   bool python_errors = true;
   bool python_alloc = true;
 

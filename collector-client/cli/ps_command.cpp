@@ -44,7 +44,8 @@ void print_process(const nlohmann::json& process, int agent_pid) {
   for (const auto& [name, value] : counters.items()) {
     if (name.starts_with("lost_")) lost += value.get<std::uint64_t>();
   }
-  const auto written = counters.at("samples").get<std::uint64_t>();
+  const auto written =
+      counters.at("samples").get<std::uint64_t>() + counters.at("events").get<std::uint64_t>();
   const auto walked = counters.at("stack_walked").get<std::uint64_t>();
   const std::string share = written == 0 ? "-" : std::to_string(walked * 100 / written) + "%";
   std::printf("%8d %8d %5u %10llu %8llu %8llu %7s  %-24s %s\n", process.at("pid").get<int>(), agent_pid,

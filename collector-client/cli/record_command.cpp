@@ -11,10 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <thread>
 
+#include "absl/strings/str_join.h"
 #include "collector-client/agent/agent.h"
 #include "collector-client/base/file_io.h"
 #include "collector-client/base/log.h"
@@ -24,6 +26,8 @@
 #include "collector-client/cli/shim_path.h"
 #include "collector-client/cli/state_folder.h"
 #include "collector-client/export/exporters.h"
+#include "collector-client/pprof/counters.h"
+#include "collector-client/pprof/headline.h"
 #include "collector-client/pprof/profile_builder.h"
 #include "collector-client/pprof/summary.h"
 #include "collector-client/symbolize/bus_guard.h"
@@ -132,23 +136,53 @@ int wait_for(pid_t child) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+// Of all kinds but CPU, in the counters of whichever has them.
+std::uint64_t lost_events(const perftools::profiles::Profile& profile) {
+  std::uint64_t sum = 0;
+  for (const std::int64_t id : profile.comment()) {
+    const auto counter = parse_counter_comment(profile.string_table(static_cast<int>(id)));
+    if (counter && (counter->first == "lost_events_pool_full" || counter->first == "lost_events_unattached"))
+      sum += counter->second;
+  }
+  return sum;
+}
+
 void print_summary(const Recording& recording, int status) {
   bool any = false;
-  for (const std::string& kind : recording.options.kinds) {
-    if (kind == "metrics") continue;
-    const std::string path = recording.folder + "/" + kind + ".pb.gz";
+  std::uint64_t lost = 0;
+  for (const std::string& name : recording.options.kinds) {
+    const std::optional<Kind> kind = find_kind(name);
+    if (!kind) continue;  // metrics have no profile
+    const std::string path = recording.folder + "/" + name + ".pb.gz";
     const absl::StatusOr<std::string> bytes = read_file(path, 256u << 20);
     if (!bytes.ok()) continue;
     const absl::StatusOr<perftools::profiles::Profile> profile = unpack_profile(*bytes);
-    if (!profile.ok() || profile->sample_size() == 0) continue;
+    if (!profile.ok()) continue;
+    lost += lost_events(*profile);
+    if (profile->sample_size() == 0) continue;
     any = true;
-    const Summary summary = summarize(*profile);
-    std::fprintf(stderr, "siprof record: %s, %s of %s in %s\n%s", path.c_str(),
-                 format_value(summary.total, summary.unit).c_str(), summary.type.c_str(),
+    const Summary summary = summarize(*profile, listed_type(*kind));
+    std::fprintf(stderr, "siprof record: %s: %s in %s\n%s", path.c_str(), headline(*kind, *profile).c_str(),
                  recording.command[0].c_str(), summary_table(summary, 10).c_str());
+  }
+  if (lost != 0) {
+    std::fprintf(stderr,
+                 "siprof record: %s samples of memory, locks, calls or waits were lost, most of them as the "
+                 "process started or in "
+                 "a burst (lost_events_… in metrics.json): what is shown may be too low\n",
+                 format_value(static_cast<std::int64_t>(lost), "count").c_str());
   }
   constexpr int kCannotExecute = 126;  // and 127: the launch has said why
   if (any || status == kCannotExecute || status == kCannotExecute + 1) return;
+  const std::string kinds = absl::StrJoin(recording.options.kinds, ", ");
+  if (std::ranges::find(recording.options.kinds, "cpu") == recording.options.kinds.end()) {
+    std::fprintf(stderr,
+                 "siprof record: no samples: nothing of the kinds %s happened in %s, or it can't be "
+                 "profiled; 'siprof doctor "
+                 "-- CMD' tells\n",
+                 kinds.c_str(), recording.command[0].c_str());
+    return;
+  }
   std::fprintf(
       stderr,
       "siprof record: no samples: %s used less CPU time than one stands for (%s at %u Hz), or can't be "
@@ -173,6 +207,7 @@ int record(const Recording& recording, const RunFolder& run) {
 
   AgentSettings settings;
   settings.window = recording.options.window;
+  settings.budget_share = recording.options.budget_share;
   const std::string state = state_folder(own_environment());
   settings.symbols.cache_folder = state + "/symbols";
   settings.table_folder = state + "/tables";

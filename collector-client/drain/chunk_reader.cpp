@@ -20,6 +20,14 @@ std::uint32_t round_up(std::uint32_t bytes) {
   return (bytes + 7) & ~7u;
 }
 
+bool makes_sense(const EventHead& head) {
+  return static_cast<std::uint32_t>(head.event) < kEventKinds && head.extra_bytes <= kMaxExtraBytes;
+}
+
+std::string extra_at(const std::byte* at, const EventHead& head) {
+  return {reinterpret_cast<const char*>(at), head.extra_bytes};
+}
+
 }  // namespace
 
 std::vector<ChunkReader::Place> ChunkReader::look() const {
@@ -135,11 +143,14 @@ bool ChunkReader::read_sample(const std::byte* at, std::uint32_t bytes, Chain& c
   RawSample sample;
   memcpy(&sample.record, at + sizeof(RecordHeader), sizeof(SampleFields));
   const SampleFields& record = sample.record;
-  if (record.stack_bytes > kMaxStackBytes || record.inline_stack_bytes > record.stack_bytes ||
-      round_up(record.inline_stack_bytes) > bytes - sizeof(SampleRecord) || record.weight == 0) {
+  const std::uint32_t head_bytes = sizeof(SampleRecord) + round_up(record.head.extra_bytes);
+  if (!makes_sense(record.head) || bytes < head_bytes || record.stack_bytes > kMaxStackBytes ||
+      record.inline_stack_bytes > record.stack_bytes ||
+      round_up(record.inline_stack_bytes) > bytes - head_bytes) {
     return false;
   }
-  sample.stack.assign(at + sizeof(SampleRecord), at + sizeof(SampleRecord) + record.inline_stack_bytes);
+  sample.extra = extra_at(at + sizeof(SampleRecord), record.head);
+  sample.stack.assign(at + head_bytes, at + head_bytes + record.inline_stack_bytes);
   const bool whole = record.inline_stack_bytes == record.stack_bytes;
   chain.pending = std::move(sample);
   chain.pending_age = 0;
@@ -152,18 +163,16 @@ bool ChunkReader::read_frames(const std::byte* at, std::uint32_t bytes, Chain& c
   if (bytes < sizeof(FramesRecord)) return false;
   FramesFields fields;
   memcpy(&fields, at + sizeof(RecordHeader), sizeof fields);
-  if (fields.frames == 0 || fields.frames > (bytes - sizeof(FramesRecord)) / sizeof(std::uint64_t))
+  const std::uint32_t head_bytes = sizeof(FramesRecord) + round_up(fields.head.extra_bytes);
+  if (!makes_sense(fields.head) || bytes < head_bytes || fields.frames == 0 ||
+      fields.frames > (bytes - head_bytes) / sizeof(std::uint64_t))
     return false;
-  if (fields.weight == 0) return true;  // the process gave it up and writes another
+  if ((fields.head.flags & kGivenUp) != 0) return true;
   RawSample sample{};
-  sample.record.time_ns = fields.time_ns;
-  sample.record.period_ns = fields.period_ns;
-  sample.record.unmap_generation = fields.unmap_generation;
-  sample.record.weight = fields.weight;
-  sample.record.tid = fields.tid;
-  sample.record.flags = fields.flags;
+  sample.record.head = fields.head;
+  sample.extra = extra_at(at + sizeof(FramesRecord), fields.head);
   sample.frames.resize(fields.frames);
-  memcpy(sample.frames.data(), at + sizeof(FramesRecord), fields.frames * sizeof(std::uint64_t));
+  memcpy(sample.frames.data(), at + head_bytes, fields.frames * sizeof(std::uint64_t));
   sample.record.registers[kRegisterIp] = sample.frames[0];
   ++statistics_.samples;
   sink(sample);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "proto/siprof/shared_memory.h"
@@ -17,7 +18,8 @@ namespace siprof::client {
 
 // One sample with all of its stack that arrived.
 struct RawSample {
-  SampleFields record;  // of a walked one time, period, weight, thread and flags alone
+  SampleFields record;  // of a walked one the head alone, and where it stood as the instruction pointer
+  std::string extra;    // more of the event
   std::vector<std::byte> stack;
   std::vector<std::uint64_t> frames;  // walked by the process itself; empty: `stack` has to be unwound
 };

@@ -62,9 +62,12 @@ bool SharedPool::grow() {
   return true;
 }
 
-void SharedPool::control(std::uint32_t hz, std::uint32_t kinds) {
-  header()->hz.store(hz, std::memory_order_relaxed);
-  header()->kinds.store(kinds, std::memory_order_relaxed);
+void SharedPool::control(const Rates& rates) {
+  header()->hz.store(rates.hz, std::memory_order_relaxed);
+  header()->kinds.store(rates.kinds, std::memory_order_relaxed);
+  header()->heap_interval_bytes.store(rates.heap_interval_bytes, std::memory_order_relaxed);
+  header()->block_interval_ns.store(rates.block_interval_ns, std::memory_order_relaxed);
+  header()->error_interval.store(rates.error_interval, std::memory_order_relaxed);
   header()->control_generation.fetch_add(1, std::memory_order_release);  // pairs with the handler's acquire
 }
 
@@ -92,6 +95,30 @@ void SharedPool::publish(const PublishedCode& code, std::span<const CodeRange> r
   if (code.arena_bytes == announced_bytes_) return;
   announced_bytes_ = code.arena_bytes;
   header()->arena_generation.fetch_add(1, std::memory_order_release);  // pairs with map_tables_if_due()
+}
+
+std::vector<std::uint64_t> SharedPool::live_allocations() const {
+  const auto* slots = reinterpret_cast<const LiveSlot*>(base_ + kLiveSlotsOffset);
+  std::vector<std::uint64_t> ids;
+  for (std::uint32_t i = 0; i < kLiveSlots; ++i) {
+    // Acquire: pairs with follow(). What has a number now, and isn't here, was freed.
+    if (const std::uint64_t id = slots[i].id.load(std::memory_order_acquire); id != 0) ids.push_back(id);
+  }
+  return ids;
+}
+
+IoSums SharedPool::io_sums() const {
+  const auto* banks = reinterpret_cast<const IoBank*>(base_ + kIoBanksOffset);
+  IoSums sums{};
+  for (std::uint32_t bank = 0; bank < kIoBanks; ++bank) {
+    for (std::uint32_t i = 0; i < kIoCallCount; ++i) {
+      const IoCell& cell = banks[bank].cells[i];
+      sums[i].calls += cell.calls.load(std::memory_order_relaxed);
+      sums[i].bytes += cell.bytes.load(std::memory_order_relaxed);
+      sums[i].ns += cell.ns.load(std::memory_order_relaxed);
+    }
+  }
+  return sums;
 }
 
 SharedCounters SharedPool::counters() const {

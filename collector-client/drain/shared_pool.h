@@ -9,12 +9,22 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "proto/siprof/rates.h"
 #include "proto/siprof/shared_memory.h"
 
 namespace siprof::client {
 
+// Of one kind of call, in all threads since the process attached.
+struct IoSum {
+  std::uint64_t calls = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t ns = 0;
+};
+
+using IoSums = std::array<IoSum, kIoCallCount>;  // by IoCall
 using SharedCounters = std::array<std::uint64_t, kCounterCount>;
 
 class SharedPool {
@@ -36,8 +46,10 @@ class SharedPool {
   void beat(std::uint64_t monotonic_ns) {
     header()->heartbeat_ns.store(monotonic_ns, std::memory_order_relaxed);
   }
+  // How the process reads its CPU's time stamp counter; 0: not.
+  void set_tick_scale(std::uint64_t scale) { header()->tick_scale.store(scale, std::memory_order_relaxed); }
   // In force in each thread at its next tick.
-  void control(std::uint32_t hz, std::uint32_t kinds);
+  void control(const Rates& rates);
   // The process attaches anew at its next tick, with a new list of mappings.
   void request_refresh() { header()->refresh_request.store(1, std::memory_order_relaxed); }
   void request_scan() { header()->scan_request.store(1, std::memory_order_relaxed); }
@@ -64,6 +76,10 @@ class SharedPool {
   };
   void publish(const PublishedCode& code, std::span<const CodeRange> ranges);
   SharedCounters counters() const;
+  IoSums io_sums() const;
+
+  // Numbers of sampled allocations that aren't freed yet, as the process has them at this moment; unsorted.
+  std::vector<std::uint64_t> live_allocations() const;
 
  private:
   SharedPool(int fd, std::byte* base, std::uint32_t chunk_count, std::uint32_t max_chunks)

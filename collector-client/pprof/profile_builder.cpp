@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "absl/container/node_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "collector-client/base/gzip.h"
+#include "collector-client/base/presentable.h"
 #include "collector-client/pprof/counters.h"
 #include "collector-client/pprof/profile_writer.h"
 
@@ -24,11 +26,11 @@ class Names {
   Names(FrameSource& source, const OwnFrame& is_own) : source_(source), is_own_(is_own) {}
 
   // The stack with siprof's own frames left out.
-  void name(const WindowSample& sample, std::vector<NamedPlace>* out) {
+  void name(const Stack& stack, std::uint64_t process, std::vector<NamedPlace>* out) {
     out->clear();
-    for (const CodeAddress& code : *sample.stack) {
-      const Place place{code, code.module == nullptr ? sample.process : 0};
-      const Entry& entry = look_up(place, sample.process);
+    for (const CodeAddress& code : stack) {
+      const Place place{code, code.module == nullptr ? process : 0};
+      const Entry& entry = look_up(place, process);
       if (!entry.own) out->push_back({place, &entry.frames});
     }
   }
@@ -66,6 +68,28 @@ class Names {
   std::uint64_t unnamed_ = 0;
 };
 
+// Names leaf first, joined by ';', as many as fit into a label.
+std::string joined_names(const std::vector<NamedPlace>& stack) {
+  std::string text;
+  const auto append = [&text](std::string_view name) {
+    if (text.size() + 1 + name.size() > kMaxNameBytes) return false;
+    if (!text.empty()) text += ';';
+    text += name;
+    return true;
+  };
+  for (const NamedPlace& named : stack) {
+    if (named.frames->empty()) {
+      const Module* module = named.place.code.module;
+      const std::string file = module != nullptr ? module->path.substr(module->path.rfind('/') + 1) : "";
+      if (!append(absl::StrCat(file, "+0x", absl::Hex(named.place.code.address)))) return text;
+    }
+    for (const SourceFrame& frame : *named.frames) {
+      if (!append(frame.name)) return text;
+    }
+  }
+  return text;
+}
+
 void set_times(const Window& window, const BuildOptions& options, Profile* profile) {
   profile->set_time_nanos(absl::ToUnixNanos(window.start));
   profile->set_duration_nanos(absl::ToInt64Nanoseconds(window.duration));
@@ -85,12 +109,13 @@ class Splitter {
 
   void add(const std::vector<NamedPlace>& stack, const WindowSample& sample) {
     const ProfileWriter& current = *writers_.back();
-    const bool is_full =
-        current.samples() >= options_.max_samples || current.bytes() + current.cost(stack, sample) > room_;
+    const bool is_full = current.samples() >= options_.max_samples ||
+                         current.bytes() + current.cost(stack, sample) > room_ || passes_a_total(sample);
     if (is_full && current.samples() > 0) {
       room_ = options_.max_bytes;
       start();
     }
+    for (std::size_t i = 0; i < totals_.size(); ++i) totals_[i] += sample.values[i];
     writers_.back()->add_sample(stack, sample, kind_.types.size());
   }
 
@@ -106,7 +131,14 @@ class Splitter {
  private:
   static constexpr std::size_t kCommentBytes = 128;
 
+  bool passes_a_total(const WindowSample& sample) const {
+    for (std::size_t i = 0; i < totals_.size(); ++i)
+      if (sample.values[i] > kMostTotal - totals_[i]) return true;
+    return false;
+  }
+
   void start() {
+    totals_ = {};
     writers_.push_back(std::make_unique<ProfileWriter>(kind_, window_.series->main_executable));
     set_times(window_, options_, writers_.back()->profile());
   }
@@ -115,6 +147,7 @@ class Splitter {
   const BuildOptions& options_;
   const KindInfo& kind_;
   std::size_t room_ = 0;
+  Values totals_{};
   std::vector<std::unique_ptr<ProfileWriter>> writers_;
 };
 
@@ -124,8 +157,13 @@ std::vector<Profile> build_profiles(Window& window, FrameSource& frames, const B
   Names names(frames, options.is_own);
   Splitter splitter(window, options);
   std::vector<NamedPlace> stack;
-  for (const WindowSample& sample : window.samples) {
-    names.name(sample, &stack);
+  for (WindowSample& sample : window.samples) {
+    if (sample.holder != nullptr) {
+      names.name(*sample.holder, sample.process, &stack);
+      if (std::string holder = joined_names(stack); !holder.empty())
+        sample.labels.push_back({"holder", std::move(holder), 0});
+    }
+    names.name(*sample.stack, sample.process, &stack);
     splitter.add(stack, sample);
   }
   if (names.unnamed() > 0) window.counters["unsymbolized"] += names.unnamed();

@@ -89,6 +89,7 @@ Summary summarize(const Profile& profile, std::string_view type) {
 }
 
 std::string format_value(std::int64_t value, std::string_view unit) {
+  if (value == 0) return "0";
   if (unit == "nanoseconds") {
     if (value >= 1'000'000'000) return absl::StrFormat("%.2fs", static_cast<double>(value) / 1e9);
     return scaled(static_cast<double>(value), 1000, {"ns", "us", "ms"});

@@ -3,6 +3,7 @@
 #include "collector-client/symbolize/demangle.h"
 
 #include <libiberty/demangle.h>
+#include <setjmp.h>
 
 #include <algorithm>
 #include <array>
@@ -34,6 +35,28 @@ std::size_t last_clone_mark(std::string_view name) {
   return std::string_view::npos;
 }
 
+// What libiberty has printed so far. A name of some hundred bytes may stand for one of terabytes, and there
+// is no other way to stop it; it holds no memory then that would be lost.
+struct Printed {
+  jmp_buf full;
+  std::size_t bytes;
+  char text[kMaxNameBytes];
+};
+
+void print_part(const char* part, std::size_t bytes, void* opaque) {
+  auto* printed = static_cast<Printed*>(opaque);
+  const std::size_t room = sizeof(printed->text) - printed->bytes;
+  std::copy_n(part, std::min(bytes, room), printed->text + printed->bytes);
+  printed->bytes += std::min(bytes, room);
+  if (bytes > room) longjmp(printed->full, 1);
+}
+
+// Takes libiberty's answer, which malloc made; null: none.
+void replace_if_readable(char* text, std::string* name) {
+  const std::unique_ptr<char, void (*)(void*)> readable(text, std::free);
+  if (readable != nullptr && readable.get()[0] != '\0') *name = readable.get();
+}
+
 }  // namespace
 
 std::string_view without_clone_suffix(std::string_view name) {
@@ -46,13 +69,25 @@ std::string_view without_clone_suffix(std::string_view name) {
   return name;
 }
 
+std::string demangle_type(std::string_view type_name) {
+  std::string name(type_name.substr(0, kMaxNameBytes));
+  Printed printed;
+  printed.bytes = 0;
+  // Not readable: nothing was printed, or a part of it.
+  if (setjmp(printed.full) == 0 &&
+      cplus_demangle_v3_callback(name.c_str(), DMGL_PARAMS | DMGL_ANSI | DMGL_TYPES, print_part, &printed) ==
+          0)
+    return name;
+  return printed.bytes == 0 ? name : std::string(printed.text, printed.bytes);
+}
+
 std::string demangle(std::string_view linkage_name) {
   std::string name(without_clone_suffix(linkage_name));
   if (name.size() <= kMaxMangledBytes && name.size() > 2 && name[0] == '_') {
-    char* text = name.starts_with("_D") ? dlang_demangle(name.c_str(), DMGL_PARAMS)
-                                        : cplus_demangle(name.c_str(), DMGL_PARAMS | DMGL_ANSI | DMGL_AUTO);
-    const std::unique_ptr<char, void (*)(void*)> readable(text, std::free);
-    if (readable != nullptr && readable.get()[0] != '\0') name = readable.get();
+    replace_if_readable(name.starts_with("_D")
+                            ? dlang_demangle(name.c_str(), DMGL_PARAMS)
+                            : cplus_demangle(name.c_str(), DMGL_PARAMS | DMGL_ANSI | DMGL_AUTO),
+                        &name);
   }
   if (name.size() > kMaxNameBytes) name.resize(kMaxNameBytes);
   return name;

@@ -13,6 +13,10 @@ namespace siprof::client {
 // reads a profile, and its number changes from build to build, which would break history.
 std::string demangle(std::string_view linkage_name);
 
+// Of a type, as std::type_info names it: `St13runtime_error` is `std::runtime_error`. At most 1 KiB, and in
+// time bounded by that: the name may come from the process, and this runs where samples are taken in.
+std::string demangle_type(std::string_view type_name);
+
 // The linkage name without version and clone marks.
 std::string_view without_clone_suffix(std::string_view linkage_name);
 

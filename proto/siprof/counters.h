@@ -10,7 +10,7 @@ inline constexpr char kCounterCommentPrefix[] = "siprof.";
 
 // A counter whose name ends so is a level (a rate in force, a size): of several
 // profiles the latest one's counts. All others are sums.
-inline constexpr const char* kLevelCounterUnits[] = {"_hz", "_interval_bytes", "_interval_ns", "_permille",
-                                                     "_rss_bytes"};
+inline constexpr const char* kLevelCounterUnits[] = {"_hz",       "_interval_bytes", "_interval_ns",
+                                                     "_permille", "_rss_bytes",      "error_interval"};
 
 }  // namespace siprof

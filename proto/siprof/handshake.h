@@ -12,11 +12,13 @@
 
 #include <cstdint>
 
+#include "proto/siprof/rates.h"
+
 namespace siprof {
 
 inline constexpr std::uint32_t kAttachMagic = 0x61727073;  // "spra"
 inline constexpr std::uint32_t kStatusMagic = 0x73727073;  // "sprs"
-inline constexpr std::uint32_t kHandshakeVersion = 1;
+inline constexpr std::uint32_t kHandshakeVersion = 2;
 inline constexpr std::uint32_t kMaxAttachBytes = 96 * 1024;
 inline constexpr std::uint32_t kSecretBytes = 16;
 
@@ -32,12 +34,11 @@ enum AttachDescriptor : std::uint32_t {
 struct AttachMessage {
   std::uint32_t magic;
   std::uint32_t version;
-  std::uint32_t descriptors;  // AttachDescriptor bits
-  std::int32_t pid;           // as the process sees itself
-  std::uint32_t uid;          // effective, as the process sees itself
-  std::uint32_t hz;
-  std::uint32_t kinds;
+  std::uint32_t descriptors;          // AttachDescriptor bits
+  std::int32_t pid;                   // as the process sees itself
+  std::uint32_t uid;                  // effective, as the process sees itself
   std::uint32_t maps_are_live;        // 1: kMapsFd can be read again, 0: a copy
+  Rates rates;                        // as the environment says
   std::uint64_t session;              // equal to SharedHeader::session
   std::uint64_t start_ns;             // CLOCK_MONOTONIC at the shim's constructor
   std::uint8_t secret[kSecretBytes];  // known to forked children only; proves them after setuid
@@ -47,7 +48,7 @@ struct AttachMessage {
   std::uint32_t
       maps_bytes;  // executable lines of /proc/PID/maps: a short process is gone when they are needed
 };
-static_assert(sizeof(AttachMessage) == 80);
+static_assert(sizeof(AttachMessage) == 104);
 
 struct StatusRequest {
   std::uint32_t magic;

@@ -5,7 +5,8 @@
 // size, offset or meaning bumps kSharedMemoryVersion; the reader refuses others.
 // Fixed-width types and lock-free <atomic> only; no pointers, no libc types.
 //
-//   memfd: [ SharedHeader, 4 KiB ][ CodeMap, 64 KiB ][ chunk 0, 4 KiB ][ chunk 1 ] … chunk_count
+//   memfd: [ SharedHeader, 4 KiB ][ CodeMap, 64 KiB ][ LiveSlots, 256 KiB ][ IoBanks, 96 KiB ][ chunk 0, 4
+//   KiB ] … chunk_count
 //
 // A thread's records form a chain of chunks: it claims a free chunk, appends
 // records, seals it when the next one doesn't fit, and claims another. The agent
@@ -19,15 +20,22 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "proto/siprof/io_calls.h"
 #include "proto/siprof/unwind_tables.h"
 
 namespace siprof {
 
 inline constexpr std::uint32_t kSharedMemoryMagic = 0x66727073;  // "sprf"
-inline constexpr std::uint32_t kSharedMemoryVersion = 4;
+inline constexpr std::uint32_t kSharedMemoryVersion = 6;
 inline constexpr std::uint32_t kCodeMapOffset = 4096;
 inline constexpr std::uint32_t kCodeMapBytes = 64 * 1024;
-inline constexpr std::uint32_t kSharedHeaderBytes = kCodeMapOffset + kCodeMapBytes;  // before the chunks
+inline constexpr std::uint32_t kLiveSlotsOffset = kCodeMapOffset + kCodeMapBytes;
+inline constexpr std::uint32_t kLiveSlots = 16384;
+inline constexpr std::uint32_t kLiveSlotBytes = 16;
+inline constexpr std::uint32_t kIoBanksOffset = kLiveSlotsOffset + kLiveSlots * kLiveSlotBytes;
+inline constexpr std::uint32_t kIoBanksBytes = kIoBanks * kIoBankBytes;
+inline constexpr std::uint32_t kSharedHeaderBytes = kIoBanksOffset + kIoBanksBytes;  // before the chunks
+static_assert(kSharedHeaderBytes % 4096 == 0);
 inline constexpr std::uint32_t kChunkBytes = 4096;
 inline constexpr std::uint32_t kInitialChunks = 256;  // 1 MiB
 inline constexpr std::uint32_t kMaxChunks = 2048;     // 8 MiB; the agent may grow the pool up to here
@@ -39,12 +47,19 @@ inline constexpr std::uint64_t kHeartbeatStaleNs = 2'000'000'000;
 #define SIPROF_COUNTERS(X)                                                                \
   X(samples, "CPU samples written")                                                       \
   X(ticks, "timer expirations the samples stand for, overruns included")                  \
+  X(events, "samples of other kinds written")                                             \
+  X(lost_events_pool_full, "samples of other kinds dropped: no free chunk")               \
+  X(lost_events_reentry, "events of other kinds inside siprof's own code, not sampled")   \
+  X(lost_events_unattached, "samples of other kinds dropped: no agent attached yet")      \
+  X(throws, "C++ exceptions thrown")                                                      \
+  X(rethrows, "C++ exceptions thrown on after they were caught; not thrown anew")         \
   X(lost_pool_full, "ticks dropped: no free chunk in the shared pool")                    \
   X(lost_reentry, "ticks dropped: the thread was inside siprof's own code")               \
+  X(ticks_deferred, "ticks inside siprof's own code, that the next one stands for")       \
   X(lost_unattached, "ticks dropped: no agent attached yet")                              \
   X(lost_shared_tls, "ticks dropped: thread shares another thread's storage")             \
   X(lost_agent_gone, "ticks that an agent had taken, or should have, when it was killed") \
-  X(stack_walked, "samples whose stack was walked in the handler")                        \
+  X(stack_walked, "samples of all kinds whose stack was walked in place")                 \
   X(stack_by_fp, "of them with a frame found by frame pointer")                           \
   X(copied_no_tables, "samples copied: no unwind tables yet")                             \
   X(copied_unknown_code, "samples copied: code that no table covers")                     \
@@ -56,9 +71,13 @@ inline constexpr std::uint64_t kHeartbeatStaleNs = 2'000'000'000;
   X(stack_unreadable, "samples without a readable stack")                                 \
   X(timers_failed, "threads without a timer: the kernel refused")                         \
   X(timers_refused, "threads without a timer: siprof's own limit")                        \
+  X(heap_live_dropped, "sampled allocations not followed: too many live ones")            \
+  X(heap_live_forgotten, "sampled allocations followed until a new agent came")           \
+  X(heap_unseen, "1: the app allocates from what the loader found before siprof")         \
   X(attach_failures, "attempts to attach that failed")                                    \
   X(signal_moves, "changes of the sampling signal because the app wanted it")             \
-  X(handler_ns, "time spent in the handler, from one tick in 64, scaled up")
+  X(handler_ns, "time spent in the handler, from one tick in 64, scaled up")              \
+  X(hook_ns, "time spent on samples of other kinds, from one in 64, scaled up")
 
 enum class Counter : std::uint32_t {
 #define SIPROF_COUNTER_ENUM(name, help) name,
@@ -71,8 +90,16 @@ inline constexpr std::uint32_t kCounterCount = static_cast<std::uint32_t>(Counte
 // In the place of a number of unmappings: code was being unmapped.
 inline constexpr std::uint32_t kUnmapping = ~std::uint32_t{0};
 
-// Bits of SharedHeader::kinds.
-inline constexpr std::uint32_t kKindCpu = 1u << 0;
+// What a sample is of; its bit in SharedHeader::kinds is 1 << EventKind, kHolder's is kLock's.
+enum class EventKind : std::uint16_t { kCpu, kWall, kHeap, kLock, kIo, kError, kHolder };
+inline constexpr std::uint32_t kEventKinds = 7;
+constexpr std::uint32_t kind_bit(EventKind kind) {
+  return 1u << static_cast<std::uint32_t>(kind == EventKind::kHolder ? EventKind::kLock : kind);
+}
+inline constexpr std::uint32_t kKindCpu = kind_bit(EventKind::kCpu);
+// Threads that run are sampled for both.
+inline constexpr std::uint32_t kTickingKinds = kKindCpu | kind_bit(EventKind::kWall);
+inline constexpr std::uint32_t kAllKinds = kind_bit(EventKind::kError) * 2 - 1;
 
 struct SharedHeader {
   // Written by the app before the memory is handed over, never after.
@@ -89,13 +116,18 @@ struct SharedHeader {
   // Written by the agent, read by the app.
   alignas(64) std::atomic<std::uint64_t> heartbeat_ns;  // CLOCK_MONOTONIC; relaxed, only its age counts
   std::atomic<std::uint32_t> chunk_count;         // release after the file has grown; acquire in the app
-  std::atomic<std::uint32_t> control_generation;  // release after hz and kinds; acquire in the handler
+  std::atomic<std::uint32_t> control_generation;  // release after these five; acquire in the app
   std::atomic<std::uint32_t> hz;
   std::atomic<std::uint32_t> kinds;
+  std::atomic<std::uint64_t> heap_interval_bytes;
+  std::atomic<std::uint64_t> block_interval_ns;
+  std::atomic<std::uint64_t> error_interval;
   std::atomic<std::uint32_t> refresh_request;  // raised: attach again, the module list is out of reach
   std::atomic<std::uint32_t> scan_request;     // raised: threads without a timer were seen
   // Changes when CodeMap names another or a larger arena; release after that, acquire in the handler.
   std::atomic<std::uint32_t> arena_generation;
+  // Nanoseconds of CLOCK_MONOTONIC in 2^32 ticks of the CPU's time stamp counter, 0: not to be used. Relaxed.
+  std::atomic<std::uint64_t> tick_scale;
   // Of unsettled_ticks and what came here, as many are in finished profiles; relaxed, a sum.
   std::atomic<std::uint64_t> settled_ticks;
 
@@ -128,6 +160,15 @@ struct CodeMap {
 static_assert(sizeof(CodeMap) == kCodeMapBytes);
 static_assert(offsetof(CodeMap, ranges) == 128);
 
+// A sampled allocation that isn't freed yet, and the number that its record gave it (values[kHeapId]).
+// Written by the app: the number is 0 unless it is one of those, and is there before the record is. Where an
+// address may stand is shim/probe/live_heap.cpp's matter.
+struct LiveSlot {
+  std::atomic<std::uint64_t> address;
+  std::atomic<std::uint64_t> id;
+};
+static_assert(sizeof(LiveSlot) == kLiveSlotBytes);
+
 inline constexpr std::uint32_t kSealedBit = 1u << 31;
 
 struct ChunkHeader {
@@ -157,23 +198,67 @@ struct RecordHeader {
 };
 static_assert(sizeof(RecordHeader) == 8);
 
+inline constexpr std::uint32_t kEventValues = 4;
+inline constexpr std::uint32_t kMaxExtraBytes = 512;
+
+// How every sample begins. What `values` are is said where the kind's probe is (shim/probe/KIND.h).
+struct EventHead {
+  std::uint64_t time_ns;           // CLOCK_MONOTONIC
+  std::uint32_t unmap_generation;  // unmaps_begun, or kUnmapping
+  std::uint32_t tid;               // as the app sees it
+  EventKind event;
+  std::uint16_t extra_bytes;  // more of the event, at most kMaxExtraBytes; not a multiple of anything
+  std::uint32_t flags;        // SampleFlags, and those lost before it
+  std::uint64_t values[kEventValues];
+};
+static_assert(sizeof(EventHead) == 56);
+
+// Of a CPU sample.
+inline constexpr std::uint32_t kCpuTicks = 0;     // values[kCpuTicks]: 1 + overruns
+inline constexpr std::uint32_t kCpuPeriodNs = 1;  // CPU time one tick stands for, at most a second
+inline constexpr std::uint32_t kCpuInWait = 2;    // 1: in a call whose wall time is told when it is over
+
+// Of a wait that the wall kind tells of when it is over.
+inline constexpr std::uint32_t kWallWaitedNs = 0;
+inline constexpr std::uint32_t kWallIntervalNs =
+    1;  // chosen with 1 - exp(-waited / interval); 0: it always is
+
+// Of a lock sample, which comes when the wait is over. Its extra bytes are addresses of code, innermost
+// first: of who unlocked; none if that wasn't seen. A kHolder sample of another thread, of the same lock and
+// a time during the wait, has the whole stack.
+inline constexpr std::uint32_t kLockBlockedNs = 0;
+inline constexpr std::uint32_t kLockIntervalNs =
+    1;                                            // chosen with 1 - exp(-blocked / interval); 0: it always is
+inline constexpr std::uint32_t kLockAddress = 2;  // of the lock, to be equal to; also of a kHolder sample
+inline constexpr std::uint32_t kLockDetail =
+    3;  // LockType << 32 | thread id of who unlocked or held it, 0: unknown
+enum class LockType : std::uint32_t { kMutex, kRwlock, kCond, kSemaphore, kJoin, kBarrier };
+inline constexpr std::uint32_t kLockTypes = 6;
+// Of an allocation. It was chosen as one of bytes + 1, so that empty ones may be, too.
+inline constexpr std::uint32_t kHeapId = 0;             // unique in the process, never 0
+inline constexpr std::uint32_t kHeapBytes = 1;          // that the app asked for
+inline constexpr std::uint32_t kHeapIntervalBytes = 2;  // the mean it was chosen with
+inline constexpr std::uint32_t kHeapFollowed = 3;       // 1: it has a LiveSlot until it is freed
+
+// Of an exception; the extra bytes are the mangled name of its type, cut where it is longer, and
+// after a zero, where it is asked for and there is one, its message.
+inline constexpr std::uint32_t kErrorThrown = 0;  // how many this stack stands for
+inline constexpr std::uint32_t kErrorUnhandled =
+    1;  // not 0: nothing is thrown, the thread's last one has no handler
+
 // Order of the x86-64 registers in a sample: DWARF numbering, 16 is rip.
 inline constexpr std::uint32_t kRegisterCount = 17;
 inline constexpr std::uint32_t kRegisterSp = 7;
 inline constexpr std::uint32_t kRegisterIp = 16;
 
-// The stack follows: the first bytes in this record, the rest in kStackPiece
-// records of the same chain with the same serial.
+// The extra bytes follow, up to a multiple of 8, and then the stack: the first bytes in this record, the
+// rest in kStackPiece records of the same chain with the same serial.
 struct SampleFields {
-  std::uint64_t time_ns;           // CLOCK_MONOTONIC
-  std::uint32_t period_ns;         // CPU time one tick stands for, at most a second
-  std::uint32_t unmap_generation;  // unmaps_begun, or kUnmapping
-  std::uint32_t weight;            // ticks: 1 + overruns
-  std::uint32_t tid;               // as the app sees it
-  std::uint32_t serial;            // joins pieces to their sample
+  EventHead head;
+  std::uint32_t serial;  // joins pieces to their sample
   std::uint32_t inline_stack_bytes;
   std::uint32_t stack_bytes;  // in all; fewer arrive when a piece was lost
-  std::uint32_t flags;        // SampleFlags
+  std::uint32_t pad;
   std::uint64_t stack_start;  // address of the first byte
   std::uint64_t registers[kRegisterCount];
 };
@@ -182,32 +267,33 @@ struct SampleRecord {
   RecordHeader header;
   SampleFields sample;
 };
-static_assert(sizeof(SampleRecord) == 56 + 8 * kRegisterCount);
+static_assert(sizeof(SampleRecord) == 88 + 8 * kRegisterCount);
 
 enum SampleFlags : std::uint32_t {
   kStackCut = 1,       // there was more stack than kMaxStackBytes
   kStackForeign = 2,   // not the thread's own stack: fiber or alternate stack
   kTooManyFrames = 4,  // there were more than kMaxFrames
+  kGivenUp = 8,        // not to be used, another record comes instead
 };
+// Above them: how many samples of the kind found no room since the one before it; not of kCpu and kError,
+// which have their own ways to stand for others.
+inline constexpr std::uint32_t kLostShift = 16;
+inline constexpr std::uint32_t kMostLost = (1u << (32 - kLostShift)) - 1;
 
-// A sample whose stack was walked: `frames` code addresses of 8 bytes follow, innermost first, each inside
-// the instruction that is executed or called from.
+// A sample whose stack was walked: after the extra bytes, up to a multiple of 8, `frames` code addresses of
+// 8 bytes follow, innermost first, each inside the instruction that is executed or called from.
 struct FramesFields {
-  std::uint64_t time_ns;
-  std::uint32_t period_ns;
-  std::uint32_t unmap_generation;
-  std::uint32_t weight;
-  std::uint32_t tid;
+  EventHead head;
   std::uint32_t frames;
-  std::uint32_t flags;  // SampleFlags
+  std::uint32_t pad;
 };
 
 struct FramesRecord {
   RecordHeader header;
   FramesFields sample;
 };
-static_assert(sizeof(FramesRecord) == 40);
-inline constexpr std::uint32_t kMaxFrames = (kChunkPayloadBytes - sizeof(FramesRecord)) / 8;
+static_assert(sizeof(FramesRecord) == 72);
+inline constexpr std::uint32_t kMaxFrames = (kChunkPayloadBytes - sizeof(FramesRecord) - kMaxExtraBytes) / 8;
 
 struct StackPieceRecord {
   RecordHeader header;

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -58,8 +59,64 @@ __attribute__((always_inline)) inline std::uint64_t stack_pointer_of(const ucont
 __attribute__((always_inline)) inline std::uint64_t instruction_pointer_of(const ucontext_t* context) {
   return static_cast<std::uint64_t>(context->uc_mcontext.gregs[REG_RIP]);
 }
+// Where a system call has just been made: what it returned.
+__attribute__((always_inline)) inline long result_of_call(const ucontext_t* context) {
+  return static_cast<long>(context->uc_mcontext.gregs[REG_RAX]);
+}
 __attribute__((always_inline)) inline std::uint64_t frame_pointer_of(const ucontext_t* context) {
   return static_cast<std::uint64_t>(context->uc_mcontext.gregs[REG_RBP]);
+}
+
+// Fills in the registers of `context` as they are here; those that a call may change are zero.
+__attribute__((always_inline)) inline void note_registers(ucontext_t* context) {
+  greg_t* to = context->uc_mcontext.gregs;
+  for (int i = 0; i < NGREG; ++i) to[i] = 0;
+  asm volatile(
+      "leaq 0(%%rip), %%rax\n\t"
+      "movq %%rax, %0\n\t"
+      "movq %%rsp, %1\n\t"
+      "movq %%rbp, %2\n\t"
+      "movq %%rbx, %3\n\t"
+      "movq %%r12, %4\n\t"
+      "movq %%r13, %5\n\t"
+      "movq %%r14, %6\n\t"
+      "movq %%r15, %7"
+      : "=m"(to[REG_RIP]), "=m"(to[REG_RSP]), "=m"(to[REG_RBP]), "=m"(to[REG_RBX]), "=m"(to[REG_R12]),
+        "=m"(to[REG_R13]), "=m"(to[REG_R14]), "=m"(to[REG_R15])
+      :
+      : "rax");
+}
+
+// Where the stack will be after a jump to what setjmp keeps in `environment`: glibc's eight words, addresses
+// among them rotated and mixed with a secret of the thread's control block.
+__attribute__((always_inline)) inline std::uint64_t stack_after_jump(const void* environment) {
+  constexpr int kSp = 6;
+  std::uint64_t sp = static_cast<const std::uint64_t*>(environment)[kSp];
+  asm("rorq $17, %0\n\txorq %%fs:0x30, %0" : "+r"(sp));
+  return sp;
+}
+
+// Counts down; true when `left` (seen as unsigned) wasn't enough. One instruction, so that a handler comes
+// before it or after it.
+__attribute__((always_inline)) inline bool take_from(std::int64_t& left, std::uint64_t amount) {
+  bool below;
+  asm("subq %2, %0" : "+m"(left), "=@ccb"(below) : "r"(amount));
+  return below;
+}
+
+// Adds to what no other thread writes: a handler of this one sees it done or not begun.
+__attribute__((always_inline)) inline void add_alone(std::atomic<std::uint64_t>& to, std::uint64_t amount) {
+  asm volatile("addq %1, %0" : "+m"(to) : "re"(amount) : "cc");
+}
+
+// Between two looks at a word that another CPU may change: leaves the core to its other thread meanwhile.
+__attribute__((always_inline)) inline void relax() {
+  __builtin_ia32_pause();
+}
+
+// The time stamp counter: not ordered with loads and stores around it.
+__attribute__((always_inline)) inline std::uint64_t cycle_counter() {
+  return __builtin_ia32_rdtsc();
 }
 
 // clone(2) with a stack of its own: the child runs run(argument) and exits with

@@ -8,17 +8,20 @@
 
 namespace siprof::shim {
 
-template <typename Function>
+// The name isn't kept: pointers to names would be relocations, in every program that starts. `kVersion` null:
+// the default one.
+template <typename Function, const char* kName, const char* kVersion = nullptr>
 class Next {
  public:
-  constexpr explicit Next(const char* name) : name_(name) {}
+  // Null until somebody has called get(): for wrappers that count every nanosecond.
+  Function* known() const { return reinterpret_cast<Function*>(address_.load(std::memory_order_relaxed)); }
 
   // Null only if no module after this one defines it. Any thread, also before the
   // constructor: racing look-ups find the same.
   Function* get() {
     void* address = address_.load(std::memory_order_relaxed);  // a plain value, nothing hangs on it
     if (__builtin_expect(address == nullptr, 0)) {
-      address = next_definition(name_);
+      address = next_definition(kName, kVersion);
       address_.store(address, std::memory_order_relaxed);
     }
     return reinterpret_cast<Function*>(address);
@@ -29,7 +32,6 @@ class Next {
   }
 
  private:
-  const char* name_;
   std::atomic<void*> address_{nullptr};
 };
 

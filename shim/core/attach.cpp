@@ -15,6 +15,7 @@
 #include "shim/core/attach_child.h"
 #include "shim/core/child.h"
 #include "shim/core/config.h"
+#include "shim/core/io_bank.h"
 #include "shim/core/middle.h"
 #include "shim/core/process.h"
 #include "shim/core/signal.h"
@@ -195,6 +196,19 @@ void attach_as_reaper() {
     sys::call(SYS_nanosleep, &kPause, nullptr);
 }
 
+SharedHeader* attach_in_hook(std::uint64_t now_ns, std::uint64_t* session) {
+  SharedHeader* header = attached_header(session);
+  if (SIPROF_LIKELY(!is_due(header, now_ns))) return header;
+  // Or every event until then would change the mask twice.
+  if (now_ns < g_process.next_attach_ns.load(std::memory_order_relaxed)) return header;
+  const sys::SignalSet all = ~sys::SignalSet{0};
+  sys::SignalSet old = 0;
+  if (may_call()) sys::change_mask(SIG_BLOCK, &all, &old);
+  header = attach_if_due(now_ns, session);
+  if (may_call()) sys::change_mask(SIG_SETMASK, &old, nullptr);
+  return header;
+}
+
 bool attach_now() {
   if (!is_profiled()) return false;
   // The child of a vfork has its parent's thread storage.
@@ -243,6 +257,7 @@ SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
     header = g_process.header.load(std::memory_order_relaxed);
     page->number.store(number, std::memory_order_release);
     move_early_counters(header);
+    move_early_io(header);
     show_unmaps(header);
     g_process.failures.store(0, std::memory_order_relaxed);
     g_process.next_attach_ns.store(now_ns + pause_after_attach(first_heartbeat), std::memory_order_relaxed);

@@ -17,6 +17,9 @@ namespace siprof::shim {
 // to make memory or a child, never.
 SIPROF_SIGNAL_SAFE SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session);
 
+// The same from a hook of a thread that has been met. Context: any thread.
+SharedHeader* attach_in_hook(std::uint64_t now_ns, std::uint64_t* session);
+
 // The same outside of a handler. False: this process isn't profiled, may make no system
 // call, or is the child of a vfork, whose memory is its parent's.
 // Context: any thread.

@@ -110,8 +110,11 @@ SIPROF_SIGNAL_SAFE bool write_header(const AttachRequest& request, long fd) {
   header->unsettled_ticks = request.unsettled_ticks;
   header->maps_generation = request.maps_generation;
   show_unmaps(header);
-  header->hz.store(g_config.hz, std::memory_order_relaxed);
-  header->kinds.store(g_config.kinds, std::memory_order_relaxed);
+  header->hz.store(g_config.rates.hz, std::memory_order_relaxed);
+  header->kinds.store(g_config.rates.kinds, std::memory_order_relaxed);
+  header->heap_interval_bytes.store(g_config.rates.heap_interval_bytes, std::memory_order_relaxed);
+  header->block_interval_ns.store(g_config.rates.block_interval_ns, std::memory_order_relaxed);
+  header->error_interval.store(g_config.rates.error_interval, std::memory_order_relaxed);
   const std::uint32_t chunks = request.max_chunks < request.chunks ? request.max_chunks : request.chunks;
   header->chunk_count.store(chunks, std::memory_order_relaxed);  // seen by nobody before it is sent or mapped
   return sys::call(SYS_pwrite64, fd, bytes, sizeof(bytes), 0) == sizeof(bytes);
@@ -163,8 +166,7 @@ SIPROF_SIGNAL_SAFE bool send_message(int socket_fd, const AttachRequest& request
   message.descriptors = handover.descriptors;
   message.pid = request.pid;
   message.uid = static_cast<std::uint32_t>(sys::call(SYS_geteuid));
-  message.hz = g_config.hz;
-  message.kinds = g_config.kinds;
+  message.rates = g_config.rates;
   message.maps_are_live = handover.maps_are_live ? 1 : 0;
   message.session = request.session;
   message.start_ns = g_config.start_ns;

@@ -8,23 +8,47 @@
 #include <cstdint>
 
 #include "proto/siprof/shared_memory.h"
+#include "shim/core/ring_writer.h"
 #include "shim/core/thread.h"
 
 namespace siprof::shim {
 
-struct Tick {
-  std::uint64_t time_ns;    // CLOCK_MONOTONIC
-  std::uint32_t period_ns;  // CPU time that one tick stands for
-  std::uint32_t weight;     // 1 + overruns
+// One event with a stack. `values` as its kind's probe says.
+struct Event {
+  EventKind kind;
+  std::uint64_t time_ns;  // CLOCK_MONOTONIC
+  std::uint64_t values[kEventValues];
+  const void* extra = nullptr;
+  std::uint32_t extra_bytes = 0;  // at most kMaxExtraBytes
 };
 
-// Context: signal handler; `context` is its third argument.
-// Errors: none; what is lost is counted.
-SIPROF_SIGNAL_SAFE void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread,
-                                const Tick& tick, const ucontext_t* context);
+// Context: signal handler, `context` is its third argument; or a hook (hook.h), whose registers it holds.
+// Errors: none; what is lost is counted. False: it is lost.
+SIPROF_SIGNAL_SAFE bool capture(SharedHeader* header, std::uint64_t session, ThreadState& thread,
+                                const Event& event, const ucontext_t* context);
 
 // The same without a walk. Context: as capture().
-SIPROF_SIGNAL_SAFE void capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thread,
-                                     const Tick& tick, const ucontext_t* context);
+SIPROF_SIGNAL_SAFE bool capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thread,
+                                     const Event& event, const ucontext_t* context);
+
+// What both do. Context: as capture().
+SIPROF_SIGNAL_SAFE void fill_head(EventHead* head, const ThreadState& thread, const Event& event,
+                                  std::uint32_t unmap_generation, std::uint32_t flags);
+SIPROF_SIGNAL_SAFE void count_written(const Event& event);
+// Also has the kind's next sample tell of it.
+SIPROF_SIGNAL_SAFE void count_pool_full(const Event& event);
+
+// Of the pool. Errors are exact, and ticks tell of losses by a counter only.
+constexpr PoolShare share_of(EventKind kind) {
+  return kind == EventKind::kCpu || kind == EventKind::kError ? PoolShare::kWhole : PoolShare::kHalf;
+}
+
+// They were the parent's. Context: child of a fork.
+void forget_lost();
+
+// As it stands in a record.
+constexpr std::uint32_t padded(std::uint32_t bytes) {
+  return (bytes + 7) & ~7u;
+}
 
 }  // namespace siprof::shim

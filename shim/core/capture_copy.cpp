@@ -65,41 +65,35 @@ SIPROF_SIGNAL_SAFE std::uint32_t read_stack(const StackSource& source, std::uint
   return got > 0 ? static_cast<std::uint32_t>(got) & ~7u : 0;
 }
 
-constexpr std::uint32_t round_up(std::uint32_t bytes) {
-  return (bytes + 7) & ~7u;
-}
-
 }  // namespace
 
-void capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thread, const Tick& tick,
+bool capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thread, const Event& event,
                   const ucontext_t* context) {
   const StackSource source = find_stack(thread, context);
-  RingWriter writer(header, session, thread);
+  RingWriter writer(header, session, thread, share_of(event.kind));
   // At least the registers and the innermost frames, or the sample is worth little.
   constexpr std::uint32_t kLeastStackBytes = 512;
   const std::uint32_t least_stack = source.bytes < kLeastStackBytes ? source.bytes : kLeastStackBytes;
+  const auto head_bytes = static_cast<std::uint32_t>(sizeof(SampleRecord)) + padded(event.extra_bytes);
   std::uint32_t bytes = 0;
-  auto* record = reinterpret_cast<SampleRecord*>(writer.claim(
-      round_up(sizeof(SampleRecord) + least_stack), round_up(sizeof(SampleRecord) + source.bytes), &bytes));
+  auto* record = reinterpret_cast<SampleRecord*>(
+      writer.claim(head_bytes + padded(least_stack), head_bytes + padded(source.bytes), &bytes));
   if (record == nullptr) {
-    count(Counter::lost_pool_full, tick.weight);
-    return;
+    count_pool_full(event);
+    return false;
   }
   SampleFields& sample = record->sample;
-  sample.time_ns = tick.time_ns;
-  sample.period_ns = tick.period_ns;
-  sample.unmap_generation = unmap_generation();
-  sample.weight = tick.weight;
-  sample.tid = static_cast<std::uint32_t>(thread.tid);
+  fill_head(&sample.head, thread, event, unmap_generation(),
+            (source.cut ? kStackCut : 0u) | (source.own ? 0u : kStackForeign));
   const std::uint32_t serial = ++thread.next_sample;
   sample.serial = serial;
-  sample.flags = (source.cut ? kStackCut : 0u) | (source.own ? 0u : kStackForeign);
   sample.stack_start = source.start;
   sample.stack_bytes = source.bytes;
   copy_registers(context, sample.registers);
-  const std::uint32_t space = bytes - static_cast<std::uint32_t>(sizeof(SampleRecord));
+  copy_bytes(record + 1, event.extra, event.extra_bytes);
+  const std::uint32_t space = bytes - head_bytes;
   const std::uint32_t wanted = space < source.bytes ? space : source.bytes;
-  std::uint32_t done = read_stack(source, 0, record + 1, wanted);
+  std::uint32_t done = read_stack(source, 0, reinterpret_cast<char*>(record) + head_bytes, wanted);
   sample.inline_stack_bytes = done;
   bool readable = done == wanted;
   // From here on the record may be read, and its chunk be another thread's.
@@ -125,8 +119,8 @@ void capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thre
   }
   if (done == 0) count(Counter::stack_unreadable);
   if (source.cut) count(Counter::stack_cut);
-  count(Counter::samples);
-  count(Counter::ticks, tick.weight);
+  count_written(event);
+  return true;
 }
 
 }  // namespace siprof::shim

@@ -2,6 +2,8 @@
 // Capture by walk: a record of some hundred bytes instead of a copy of the stack.
 #include <signal.h>
 
+#include <atomic>
+
 #include "shim/base/arch.h"
 #include "shim/base/text.h"
 #include "shim/core/capture.h"
@@ -12,6 +14,17 @@
 
 namespace siprof::shim {
 namespace {
+
+// By kind; relaxed sums: which sample tells of them doesn't matter.
+constinit std::atomic<std::uint32_t> g_lost[kEventKinds]{};
+
+// Of samples that were to be written since the last one that was.
+SIPROF_SIGNAL_SAFE std::uint32_t take_lost(EventKind kind) {
+  std::atomic<std::uint32_t>& lost = g_lost[static_cast<std::uint32_t>(kind)];
+  if (SIPROF_LIKELY(lost.load(std::memory_order_relaxed) == 0)) return 0;
+  const std::uint32_t count = lost.exchange(0, std::memory_order_relaxed);
+  return count < kMostLost ? count : kMostLost;
+}
 
 // On the handler's stack; deeper ones are walked again, into the ring.
 constexpr std::uint32_t kUsualFrames = 64;
@@ -31,28 +44,30 @@ SIPROF_SIGNAL_SAFE Counter reason_of(WalkEnd end) {
   return Counter::copied_no_tables;
 }
 
-SIPROF_SIGNAL_SAFE FramesRecord* claim_frames(RingWriter* writer, std::uint32_t frames,
+SIPROF_SIGNAL_SAFE FramesRecord* claim_frames(RingWriter* writer, const Event& event, std::uint32_t frames,
                                               std::uint32_t* bytes) {
-  const auto wanted = static_cast<std::uint32_t>(sizeof(FramesRecord) + 8 * frames);
+  const auto wanted =
+      static_cast<std::uint32_t>(sizeof(FramesRecord) + padded(event.extra_bytes) + 8 * frames);
   return reinterpret_cast<FramesRecord*>(writer->claim(wanted, wanted, bytes));
 }
 
-SIPROF_SIGNAL_SAFE void fill(FramesRecord* record, const ThreadState& thread, const Tick& tick,
-                             const Tables& tables, const WalkResult& result) {
-  record->sample.time_ns = tick.time_ns;
-  record->sample.period_ns = tick.period_ns;
-  record->sample.unmap_generation = tables.unmap_generation;
-  record->sample.weight = tick.weight;
-  record->sample.tid = static_cast<std::uint32_t>(thread.tid);
-  record->sample.frames = result.frames;
-  record->sample.flags = result.end == WalkEnd::kTooDeep ? kTooManyFrames : 0u;
+// Where the addresses of the record belong.
+SIPROF_SIGNAL_SAFE std::uint64_t* frames_of(FramesRecord* record, const Event& event) {
+  return reinterpret_cast<std::uint64_t*>(reinterpret_cast<char*>(record + 1) + padded(event.extra_bytes));
 }
 
-SIPROF_SIGNAL_SAFE void count_walked(const WalkResult& result, const Tick& tick) {
+SIPROF_SIGNAL_SAFE void fill(FramesRecord* record, const ThreadState& thread, const Event& event,
+                             const Tables& tables, const WalkResult& result, std::uint32_t flags) {
+  if (result.end == WalkEnd::kTooDeep) flags |= kTooManyFrames;
+  fill_head(&record->sample.head, thread, event, tables.unmap_generation, flags);
+  copy_bytes(record + 1, event.extra, event.extra_bytes);
+  record->sample.frames = result.frames;
+}
+
+SIPROF_SIGNAL_SAFE void count_walked(const WalkResult& result, const Event& event) {
   count(Counter::stack_walked);
   if (result.fp_frames != 0) count(Counter::stack_by_fp);
-  count(Counter::samples);
-  count(Counter::ticks, tick.weight);
+  count_written(event);
 }
 
 struct Walked {
@@ -61,57 +76,91 @@ struct Walked {
   StackBounds bounds;
 };
 
-// Into the ring's own memory, when the handler's stack can't hold it. False: not to be used.
-SIPROF_SIGNAL_SAFE bool walk_deep(RingWriter* writer, const Walked& walked, ThreadState& thread,
-                                  const Tick& tick) {
+enum class Outcome { kWritten, kLost, kNotWalked };
+
+// Into the ring's own memory, when the handler's stack can't hold it.
+SIPROF_SIGNAL_SAFE Outcome walk_deep(RingWriter* writer, const Walked& walked, ThreadState& thread,
+                                     const Event& event) {
   std::uint32_t bytes = 0;
-  FramesRecord* record = claim_frames(writer, kMaxFrames, &bytes);
+  FramesRecord* record = claim_frames(writer, event, kMaxFrames, &bytes);
   if (record == nullptr) {
-    count(Counter::lost_pool_full, tick.weight);
-    return true;
+    count_pool_full(event);
+    return Outcome::kLost;
   }
-  auto* addresses = reinterpret_cast<std::uint64_t*>(record + 1);
-  const WalkResult result =
-      walk_stack(walked.tables.view, walked.registers, walked.bounds, walked.bounds, addresses, kMaxFrames);
+  const WalkResult result = walk_stack(walked.tables.view, walked.registers, walked.bounds, walked.bounds,
+                                       frames_of(record, event), kMaxFrames);
   const bool whole =
       (result.end == WalkEnd::kComplete || result.end == WalkEnd::kTooDeep) && tables_hold(walked.tables);
-  fill(record, thread, tick, walked.tables, result);
-  if (!whole) record->sample.weight = 0;  // the agent skips it
+  fill(record, thread, event, walked.tables, result, whole ? 0u : kGivenUp);
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
   if (!whole) {
     count(reason_of(result.end));
-    return false;
+    return Outcome::kNotWalked;
   }
-  count_walked(result, tick);
-  return true;
+  count_walked(result, event);
+  return Outcome::kWritten;
 }
 
-SIPROF_SIGNAL_SAFE bool walk_usual(RingWriter* writer, const Walked& walked, ThreadState& thread,
-                                   const Tick& tick) {
+SIPROF_SIGNAL_SAFE Outcome walk_usual(RingWriter* writer, const Walked& walked, ThreadState& thread,
+                                      const Event& event) {
   std::uint64_t addresses[kUsualFrames];
   const WalkResult result =
       walk_stack(walked.tables.view, walked.registers, walked.bounds, walked.bounds, addresses, kUsualFrames);
-  if (result.end == WalkEnd::kTooDeep) return walk_deep(writer, walked, thread, tick);
+  if (result.end == WalkEnd::kTooDeep) return walk_deep(writer, walked, thread, event);
   if (result.end != WalkEnd::kComplete || !tables_hold(walked.tables)) {
     count(reason_of(result.end));
-    return false;
+    return Outcome::kNotWalked;
   }
   std::uint32_t bytes = 0;
-  FramesRecord* record = claim_frames(writer, result.frames, &bytes);
+  FramesRecord* record = claim_frames(writer, event, result.frames, &bytes);
   if (record == nullptr) {
-    count(Counter::lost_pool_full, tick.weight);
-    return true;
+    count_pool_full(event);
+    return Outcome::kLost;
   }
-  fill(record, thread, tick, walked.tables, result);
-  copy_bytes(record + 1, addresses, 8 * result.frames);
+  fill(record, thread, event, walked.tables, result, 0);
+  copy_bytes(frames_of(record, event), addresses, 8 * result.frames);
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
-  count_walked(result, tick);
-  return true;
+  count_walked(result, event);
+  return Outcome::kWritten;
 }
 
 }  // namespace
 
-void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, const Tick& tick,
+void fill_head(EventHead* head, const ThreadState& thread, const Event& event, std::uint32_t unmap_generation,
+               std::uint32_t flags) {
+  head->time_ns = event.time_ns;
+  head->unmap_generation = unmap_generation;
+  head->tid = static_cast<std::uint32_t>(thread.tid);
+  head->event = event.kind;
+  head->extra_bytes = static_cast<std::uint16_t>(event.extra_bytes);
+  head->flags = flags | ((flags & kGivenUp) == 0 ? take_lost(event.kind) << kLostShift : 0);
+  for (std::uint32_t i = 0; i < kEventValues; ++i) head->values[i] = event.values[i];
+}
+
+void count_written(const Event& event) {
+  if (event.kind == EventKind::kCpu) {
+    count(Counter::samples);
+    count(Counter::ticks, event.values[kCpuTicks]);
+  } else {
+    count(Counter::events);
+  }
+}
+
+void count_pool_full(const Event& event) {
+  if (event.kind == EventKind::kCpu) {
+    count(Counter::lost_pool_full, event.values[kCpuTicks]);
+    return;
+  }
+  count(Counter::lost_events_pool_full);
+  if (event.kind != EventKind::kError)
+    g_lost[static_cast<std::uint32_t>(event.kind)].fetch_add(1, std::memory_order_relaxed);
+}
+
+void forget_lost() {
+  for (std::atomic<std::uint32_t>& lost : g_lost) lost.store(0, std::memory_order_relaxed);
+}
+
+bool capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, const Event& event,
              const ucontext_t* context) {
   map_tables_if_due(header);
   const WalkRegisters registers{instruction_pointer_of(context), stack_pointer_of(context),
@@ -123,13 +172,14 @@ void capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
     count(Counter::copied_no_tables);
   } else {
     const Walked walked{tables, registers, {red_zone_start(registers.sp), thread.stack_high}};
-    RingWriter writer(header, session, thread);
-    if (walk_usual(&writer, walked, thread, tick)) {
+    RingWriter writer(header, session, thread, share_of(event.kind));
+    const Outcome outcome = walk_usual(&writer, walked, thread, event);
+    if (outcome != Outcome::kNotWalked) {
       ++thread.next_sample;
-      return;
+      return outcome == Outcome::kWritten;
     }
   }
-  capture_copy(header, session, thread, tick, context);
+  return capture_copy(header, session, thread, event, context);
 }
 
 }  // namespace siprof::shim

@@ -43,6 +43,8 @@ struct Obeyed {
   char* follow = nullptr;
   char* hz = nullptr;
   char* kinds = nullptr;
+  char* heap_interval = nullptr;
+  char* block_interval = nullptr;
   char* agent_socket = nullptr;
   bool under_valgrind = false;
 };
@@ -73,6 +75,8 @@ void note_obeyed(char* entry, Obeyed& obeyed) {
   keep_if(obeyed.follow, entry, "SIPROF_FOLLOW=");
   keep_if(obeyed.hz, entry, "SIPROF_HZ=");
   keep_if(obeyed.kinds, entry, "SIPROF_KINDS=");
+  keep_if(obeyed.heap_interval, entry, "SIPROF_HEAP_INTERVAL=");
+  keep_if(obeyed.block_interval, entry, "SIPROF_BLOCK_INTERVAL=");
   keep_if(obeyed.agent_socket, entry, "SIPROF_AGENT_SOCKET=");
 }
 
@@ -127,6 +131,39 @@ std::uint32_t number_or(const char* text, std::uint32_t low, std::uint32_t high,
   return value < low || value > high ? otherwise : value;
 }
 
+struct Unit {
+  const char* name;
+  std::uint64_t size;
+};
+constexpr Unit kByteUnits[] = {{"", 1},           {"B", 1},           {"K", 1u << 10}, {"KiB", 1u << 10},
+                               {"M", 1u << 20},   {"MiB", 1u << 20},  {"G", 1u << 30}, {"GiB", 1u << 30},
+                               {"T", 1ull << 40}, {"TiB", 1ull << 40}};
+constexpr Unit kTimeUnits[] = {
+    {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}};
+
+// As proto/siprof/options.def says.
+constexpr std::uint64_t kMostHeapInterval = std::uint64_t{1} << 40;
+constexpr std::uint64_t kLeastBlockInterval = 1'000;
+constexpr std::uint64_t kMostBlockInterval = 60'000'000'000;
+
+// A whole number with a unit.
+template <std::size_t N>
+std::uint64_t amount_or(const char* text, const Unit (&units)[N], std::uint64_t low, std::uint64_t high,
+                        std::uint64_t otherwise) {
+  if (text == nullptr || *text < '0' || *text > '9') return otherwise;
+  std::uint64_t value = 0;
+  for (; *text >= '0' && *text <= '9'; ++text) {
+    value = value * 10 + static_cast<std::uint64_t>(*text - '0');
+    if (value > high) return otherwise;
+  }
+  for (const Unit& unit : units) {
+    if (!equal(text, unit.name)) continue;
+    const std::uint64_t amount = value <= high / unit.size ? value * unit.size : high + 1;
+    return amount < low || amount > high ? otherwise : amount;
+  }
+  return otherwise;
+}
+
 bool is_separator(char c) {
   return c == ',' || c == ' ' || c == '\t';
 }
@@ -141,13 +178,31 @@ bool list_has(const char* list, const char* word) {
   return false;
 }
 
+struct KindName {
+  const char* name;
+  std::uint32_t bit;
+};
+constexpr KindName kKindNames[] = {{"cpu", kind_bit(EventKind::kCpu)},
+                                   {"wall", kind_bit(EventKind::kWall)},
+                                   {"heap", kind_bit(EventKind::kHeap)},
+                                   {"lock", kind_bit(EventKind::kLock)},
+                                   {"io", kind_bit(EventKind::kIo)},
+                                   {"errors", kind_bit(EventKind::kError)},
+                                   {"metrics", 0},
+                                   {"none", 0}};
+constexpr std::uint32_t kDefaultKinds = kAllKinds & ~kind_bit(EventKind::kWall);
+
 // A list of words that are no kinds is a mistake: as if it weren't there, and the agent warns.
-bool asks_for_cpu(const char* kinds) {
-  if (kinds == nullptr || list_has(kinds, "cpu")) return true;
-  for (const char* kind : {"heap", "lock", "io", "errors", "wall", "metrics", "none"}) {
-    if (list_has(kinds, kind)) return false;
+std::uint32_t wanted_kinds(const char* list) {
+  if (list == nullptr) return kDefaultKinds;
+  std::uint32_t kinds = 0;
+  bool any = false;
+  for (const KindName& kind : kKindNames) {
+    if (!list_has(list, kind.name)) continue;
+    kinds |= kind.bit;
+    any = true;
   }
-  return true;
+  return any ? kinds : kDefaultKinds;
 }
 
 // In any case of letters.
@@ -157,10 +212,6 @@ bool is_word(const char* text, const char* word) {
 }
 
 // The values of a switch: docs/configuration.md.
-bool is_on(const char* text) {
-  return text != nullptr &&
-         (is_word(text, "1") || is_word(text, "true") || is_word(text, "on") || is_word(text, "yes"));
-}
 // OpenTelemetry knows no other value.
 bool is_otel_true(const char* text) {
   return text != nullptr && is_word(text, "true");
@@ -186,6 +237,11 @@ bool follow_stops_here(char* follow) {
 
 }  // namespace
 
+bool is_on(const char* text) {
+  return text != nullptr &&
+         (is_word(text, "1") || is_word(text, "true") || is_word(text, "on") || is_word(text, "yes"));
+}
+
 const char* captured(const char* name) {
   const std::size_t bytes = length(name);
   const char* end = g_config.environment + g_config.environment_bytes;
@@ -207,8 +263,12 @@ void read_config(int argc, char** argv, char** envp) {
   if (getauxval(AT_SECURE) != 0) return;
 
   take_argv(argc, argv);
-  g_config.hz = number_or(obeyed.hz, 1, 1000, 100);
-  g_config.kinds = asks_for_cpu(obeyed.kinds) ? kKindCpu : 0;
+  g_config.rates = {
+      number_or(obeyed.hz, 1, 1000, 100), wanted_kinds(obeyed.kinds),
+      amount_or(obeyed.heap_interval, kByteUnits, 1, kMostHeapInterval, kDefaultHeapIntervalBytes),
+      amount_or(obeyed.block_interval, kTimeUnits, kLeastBlockInterval, kMostBlockInterval,
+                kDefaultBlockIntervalNs),
+      1};
   g_config.explicit_socket = obeyed.agent_socket != nullptr;
   timespec now{};
   // Not by the vDSO: its code and data pages would be two faults more.

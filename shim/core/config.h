@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "proto/siprof/rates.h"
 #include "shim/base/attrs.h"
 
 namespace siprof::shim {
@@ -13,9 +14,8 @@ namespace siprof::shim {
 struct Config {
   bool enabled;
   bool follow_children;
-  bool explicit_socket;      // SIPROF_AGENT_SOCKET: join that agent, never start one
-  std::uint32_t hz;          // 1 to 1000
-  std::uint32_t kinds;       // kKind… of shared_memory.h
+  bool explicit_socket;  // SIPROF_AGENT_SOCKET: join that agent, never start one
+  Rates rates;
   std::uint32_t user_id;     // effective, at start
   std::uint64_t start_ns;    // CLOCK_MONOTONIC
   std::uint64_t agent_hash;  // of every variable that makes agents differ
@@ -33,6 +33,9 @@ extern Config g_config;
 // warns about them, the app never hears of it.
 // Context: constructor, single thread.
 void read_config(int argc, char** argv, char** envp);
+
+// As switches are written, in any case of letters; null is off.
+bool is_on(const char* text);
 
 // The value of a captured variable, or null. Any thread; no libc.
 SIPROF_SIGNAL_SAFE const char* captured(const char* name);

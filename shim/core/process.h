@@ -42,6 +42,9 @@ struct Process {
 
 extern Process g_process;
 
+// SharedHeader::kinds as of the last tick of any thread; relaxed, a hint: wrappers ask it all the time.
+extern std::atomic<std::uint32_t> g_kinds;
+
 // Whether the kernel lets us: after the app has filtered its system calls a handler makes
 // none but its return. Context: signal handler, any thread.
 __attribute__((always_inline)) inline bool may_call() {

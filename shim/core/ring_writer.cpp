@@ -4,12 +4,26 @@
 #include "shim/core/process.h"
 
 namespace siprof::shim {
+namespace {
+
+// The last chunks of a pool, for those who may take the whole of it.
+constexpr std::uint32_t kept_of(std::uint32_t chunks) {
+  return chunks / 2;
+}
+
+}  // namespace
 
 // Never beyond what is mapped, whatever the shared page says. Pairs with the agent's
 // release after it has grown the file.
 std::uint32_t RingWriter::chunk_count() const {
   const std::uint32_t chunks = header_->chunk_count.load(std::memory_order_acquire);
   return chunks < g_process.max_chunks ? chunks : g_process.max_chunks;
+}
+
+// At least a chunk.
+std::uint32_t RingWriter::own_share() const {
+  const std::uint32_t chunks = chunk_count();
+  return share_ == PoolShare::kWhole ? chunks : chunks - kept_of(chunks);
 }
 
 // The chunk being filled, if it still is ours: after a new attach the memory was
@@ -31,14 +45,13 @@ void RingWriter::follow_session() {
 }
 
 // A full pool is looked through over some ticks, not by each of them.
-ChunkHeader* RingWriter::claim_chunk() {
-  const std::uint32_t chunks = chunk_count();
-  // Threads start at different places, so that they don't compete for chunk 0.
+ChunkHeader* RingWriter::claim_among(std::uint32_t first, std::uint32_t chunks) {
+  // Threads start at different places, so that they don't compete for the first.
   const std::uint32_t start = thread_.serial * 7;
   const std::uint32_t most = chunks < kSearchedChunks ? chunks : kSearchedChunks;
   for (std::uint32_t i = 0; i < most; ++i) {
     // From where the last search ended, whether it found one or not.
-    const std::uint32_t index = (start + thread_.searched++) % chunks;
+    const std::uint32_t index = first + (start + thread_.searched++) % chunks;
     ChunkHeader* chunk = chunk_at(index);
     std::uint64_t none = 0;
     if (chunk->owner.load(std::memory_order_relaxed) != 0) continue;
@@ -53,9 +66,32 @@ ChunkHeader* RingWriter::claim_chunk() {
   return nullptr;
 }
 
+ChunkHeader* RingWriter::claim_chunk() {
+  const std::uint32_t share = own_share();
+  ChunkHeader* chunk = claim_among(0, share);
+  if (chunk != nullptr || share_ != PoolShare::kWhole) return chunk;
+  const std::uint32_t kept = kept_of(share);
+  return kept == 0 ? nullptr : claim_among(share - kept, kept);
+}
+
+// The open chunk is one of those that are kept for others: it stays theirs if there is no other.
+ChunkHeader* RingWriter::leave_to_others(ChunkHeader* chunk) {
+  const std::uint32_t kept = thread_.chunk;
+  ChunkHeader* other = claim_among(0, own_share());
+  if (other == nullptr)
+    thread_.chunk = kept;
+  else
+    seal_chunk(chunk);
+  return other;
+}
+
 RecordHeader* RingWriter::claim(std::uint32_t least, std::uint32_t most, std::uint32_t* bytes) {
   follow_session();
   ChunkHeader* chunk = current();
+  if (chunk != nullptr && thread_.chunk > own_share()) {
+    chunk = leave_to_others(chunk);
+    if (chunk == nullptr) return nullptr;
+  }
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (chunk != nullptr) {
       const std::uint32_t used = chunk->reserved.load(std::memory_order_relaxed);
@@ -80,12 +116,16 @@ RecordHeader* RingWriter::claim(std::uint32_t least, std::uint32_t most, std::ui
 void RingWriter::seal() {
   ChunkHeader* chunk = current();
   if (chunk == nullptr) return;
+  seal_chunk(chunk);
+  thread_.chunk = 0;
+}
+
+void RingWriter::seal_chunk(ChunkHeader* chunk) {
   std::uint32_t used = chunk->reserved.load(std::memory_order_relaxed);
   if (used > kChunkPayloadBytes) used = kChunkPayloadBytes;
   // Release: whoever sees the seal sees every record before it. Pairs with the
   // acquire in the agent's chunk reader.
   chunk->sealed.store(kSealedBit | used, std::memory_order_release);
-  thread_.chunk = 0;
 }
 
 }  // namespace siprof::shim

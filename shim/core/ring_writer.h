@@ -13,14 +13,20 @@
 
 namespace siprof::shim {
 
-// Chunks that one claim looks at, at most.
+// Chunks that one claim looks at, at most; as many again among those that only some records may take.
 inline constexpr std::uint32_t kSearchedChunks = 64;
+
+// How much of the pool a record may take. Samples of a kind whose next one stands for those that are lost
+// leave half of it to those that nothing stands for: while an agent starts beside a loaded machine,
+// stacks are copied and nobody reads them.
+enum class PoolShare { kWhole, kHalf };
 
 class RingWriter {
  public:
   // `session` is the attachment `header` belongs to.
-  RingWriter(SharedHeader* header, std::uint64_t session, ThreadState& thread)
-      : header_(header), session_(session), thread_(thread) {}
+  RingWriter(SharedHeader* header, std::uint64_t session, ThreadState& thread,
+             PoolShare share = PoolShare::kWhole)
+      : header_(header), session_(session), thread_(thread), share_(share) {}
 
   // Space for a record of at least `least` and at most `most` bytes (multiples of
   // 8, least <= kChunkPayloadBytes); `*bytes` says how many. Null: pool is full.
@@ -38,9 +44,13 @@ class RingWriter {
 
  private:
   SIPROF_SIGNAL_SAFE std::uint32_t chunk_count() const;
+  SIPROF_SIGNAL_SAFE std::uint32_t own_share() const;
   SIPROF_SIGNAL_SAFE ChunkHeader* current();
   SIPROF_SIGNAL_SAFE void follow_session();
   SIPROF_SIGNAL_SAFE ChunkHeader* claim_chunk();
+  SIPROF_SIGNAL_SAFE ChunkHeader* leave_to_others(ChunkHeader* chunk);
+  SIPROF_SIGNAL_SAFE static void seal_chunk(ChunkHeader* chunk);
+  SIPROF_SIGNAL_SAFE ChunkHeader* claim_among(std::uint32_t first, std::uint32_t chunks);
   ChunkHeader* chunk_at(std::uint32_t index) const {
     return reinterpret_cast<ChunkHeader*>(reinterpret_cast<char*>(header_) + kSharedHeaderBytes +
                                           std::uint64_t{index} * kChunkBytes);
@@ -52,6 +62,7 @@ class RingWriter {
   SharedHeader* header_;
   std::uint64_t session_;
   ThreadState& thread_;
+  PoolShare share_;
 };
 
 }  // namespace siprof::shim

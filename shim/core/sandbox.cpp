@@ -6,6 +6,8 @@
 #include "shim/base/sys.h"
 #include "shim/core/attach.h"
 #include "shim/core/process.h"
+#include "shim/core/thread.h"
+#include "shim/core/timer.h"
 
 namespace siprof::shim {
 namespace {
@@ -26,6 +28,17 @@ bool prepare_for_filter() {
   g_process.filters.fetch_add(1, std::memory_order_relaxed);
   wait_for_attach_elsewhere();
   return true;
+}
+
+void stop_without_clock() {
+  ThreadState& thread = this_thread();
+  if (!may_call() || thread.tid != sys::thread_id())
+    return;                                     // the child of a vfork: the rest is its parent's
+  g_kinds.store(0, std::memory_order_relaxed);  // no hook reads a clock
+  g_process.off.store(1, std::memory_order_relaxed);
+  thread.busy_sp = kBusyForGood;  // nor a tick that is on its way
+  disarm_slot(thread.timer_slot);
+  thread.timer_slot = 0;
 }
 
 void forget_filter() {

@@ -14,4 +14,8 @@ bool prepare_for_filter();
 // The filter wasn't installed after all.
 void forget_filter();
 
+// Before a thread of this process has no clock any more: reading one is a fault then (PR_SET_TSC), which the
+// strict mode of seccomp also brings. The process isn't profiled from here on. Context: any thread.
+void stop_without_clock();
+
 }  // namespace siprof::shim

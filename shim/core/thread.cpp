@@ -20,6 +20,7 @@ void meet_unknown_thread(ThreadState& thread, std::int32_t tid) {
 
 void meet_main_thread(const void* argument_vector) {
   meet_unknown_thread(t_thread, sys::thread_id());
+  t_thread.end_is_seen = true;
   // What the kernel puts on the first stack begins with the arguments: all frames lie
   // below, the environment above.
   const auto top = reinterpret_cast<std::uint64_t>(argument_vector);

@@ -8,6 +8,7 @@
 
 #include "shim/base/next.h"
 #include "shim/core/config.h"
+#include "shim/core/io_bank.h"
 #include "shim/core/process.h"
 #include "shim/core/ring_writer.h"
 #include "shim/core/signal.h"
@@ -33,8 +34,10 @@ bool is_pooled(const void* record) {
 // Not libc's own names: their default versions are newer than what we may need.
 constinit std::atomic<std::int64_t> g_key{-1};
 
-constinit Next<int(pthread_key_t*, void (*)(void*))> g_create_key("pthread_key_create");
-constinit Next<int(pthread_key_t, const void*)> g_set_specific("pthread_setspecific");
+constexpr char kCreateKey[] = "pthread_key_create";
+constexpr char kSetSpecific[] = "pthread_setspecific";
+constinit Next<int(pthread_key_t*, void (*)(void*)), kCreateKey> g_create_key;
+constinit Next<int(pthread_key_t, const void*), kSetSpecific> g_set_specific;
 
 int set_specific(std::uint32_t value) {
   return g_set_specific(static_cast<pthread_key_t>(g_key.load(std::memory_order_relaxed)),
@@ -52,7 +55,8 @@ void end_thread(void* value) {
   ThreadState& thread = this_thread();
   disarm_slot(thread.timer_slot);
   thread.timer_slot = 0;
-  thread.busy = true;
+  thread.busy_sp = kBusyForGood;
+  release_io_bank(thread);
   std::uint64_t session = 0;
   if (SharedHeader* header = attached_header(&session)) RingWriter(header, session, thread).seal();
 }
@@ -106,14 +110,14 @@ void begin_thread(const ThreadStart& start) {
   ThreadState& thread = this_thread();
   thread.blocked_view = start.blocked_view;
   if (!may_call()) return;  // its creator has not known yet
-  thread.busy = true;
+  thread.busy_sp = kBusyForGood;
   meet_thread(start.stack_bytes);
   open_signal_in_this_thread();
   reap_some_timers();
   // Without the end's notice the timer would outlive the thread until it is reaped.
-  if (has_key()) set_specific(1);
+  thread.end_is_seen = has_key() && set_specific(1) == 0;
   arm_this_thread();
-  thread.busy = false;
+  thread.busy_sp = 0;
 }
 
 }  // namespace siprof::shim

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/timer.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -123,13 +124,17 @@ SIPROF_SIGNAL_SAFE void release_slot(std::uint32_t index) {
   g_armed.fetch_sub(1, std::memory_order_relaxed);
 }
 
+SIPROF_SIGNAL_SAFE bool is_gone(std::int32_t tid) {
+  return sys::call(SYS_tgkill, sys::call(SYS_getpid), tid, 0) == -ESRCH;
+}
+
 SIPROF_SIGNAL_SAFE std::uint32_t arm(std::int32_t tid) {
   const std::uint32_t index = claim_slot();
   if (index == kNoTimerSlot) return 0;
   TimerSlot& slot = timer_slot(index);
   if (!create_timer(slot, tid, current_signal())) {
     release_slot(index);
-    count(Counter::timers_failed);
+    if (!is_gone(tid)) count(Counter::timers_failed);  // one of the list may have ended since
     return 0;
   }
   start_timer(slot, g_hz.load(std::memory_order_relaxed), static_cast<std::uint64_t>(tid));

@@ -68,6 +68,9 @@ void forget_timers();
 // Deletes the timers of a few slots whose thread is gone. Any thread.
 void reap_some_timers();
 
+// While the kind is off: to hear when it is on again.
+inline constexpr std::uint32_t kIdleHz = 1;
+
 // In force for new timers; relaxed: each thread also follows the control block.
 extern std::atomic<std::uint32_t> g_hz;
 extern std::atomic<std::uint32_t> g_armed;  // slots in use; relaxed, a bound

@@ -4,11 +4,13 @@
 #include "shim/core/process.h"
 
 namespace siprof::shim {
+
+// Both of the process, over all attachments. Sequentially consistent, like the look at Process::header behind
+// them: a call that doesn't see the header of a new attachment is seen by show_unmaps() there.
+constinit std::atomic<std::uint32_t> g_unmaps_begun{0};
+
 namespace {
 
-// Of the process, over all attachments. Sequentially consistent, like the look at Process::header behind
-// them: a call that doesn't see the header of a new attachment is seen by show_unmaps() there.
-constinit std::atomic<std::uint32_t> g_begun{0};
 constinit std::atomic<std::uint32_t> g_ended{0};
 
 // Two threads may show their numbers in any order; the agent sees them grow.
@@ -30,29 +32,29 @@ void show() {
 std::uint32_t unmap_generation() {
   // In this order: if they are equal then nothing was under way in between.
   const std::uint32_t ended = g_ended.load();
-  const std::uint32_t begun = g_begun.load();
+  const std::uint32_t begun = g_unmaps_begun.load();
   return begun == ended ? begun : kUnmapping;
 }
 
 void begin_unmap() {
-  g_begun.fetch_add(1);
+  g_unmaps_begun.fetch_add(1);
   show();
 }
 
 void end_unmap() {
   std::uint32_t ended = g_ended.load();
   // Not beyond what was begun: a fork in between has settled all that was under way.
-  while (ended < g_begun.load() && !g_ended.compare_exchange_weak(ended, ended + 1)) {
+  while (ended < g_unmaps_begun.load() && !g_ended.compare_exchange_weak(ended, ended + 1)) {
   }
   show();
 }
 
 void forget_unmaps_under_way() {
-  g_ended.store(g_begun.load());
+  g_ended.store(g_unmaps_begun.load());
 }
 
 void show_unmaps(SharedHeader* header) {
-  raise_to(header->unmaps_begun, g_begun.load());
+  raise_to(header->unmaps_begun, g_unmaps_begun.load());
   raise_to(header->unmaps_ended, g_ended.load());
 }
 

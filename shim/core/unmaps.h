@@ -3,6 +3,7 @@
 // place: an address alone doesn't say which.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "proto/siprof/shared_memory.h"
@@ -12,6 +13,9 @@ namespace siprof::shim {
 
 // How often code was unmapped so far, kUnmapping while it is. Context: signal handler, any thread.
 SIPROF_SIGNAL_SAFE std::uint32_t unmap_generation();
+
+// How often it was begun: what was found before may have gone if this has changed.
+extern SIPROF_OWN std::atomic<std::uint32_t> g_unmaps_begun;
 
 // Around whatever unmaps code. Context: any thread.
 void begin_unmap();

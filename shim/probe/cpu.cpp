@@ -7,26 +7,22 @@
 #include "shim/base/arch.h"
 #include "shim/core/attach.h"
 #include "shim/core/capture.h"
+#include "shim/core/interruption.h"
+#include "shim/core/own_cost.h"
 #include "shim/core/process.h"
+#include "shim/core/sampler.h"
 #include "shim/core/signal.h"
 #include "shim/core/thread.h"
 #include "shim/core/timer.h"
+#include "shim/probe/wall.h"
 
 namespace siprof::shim {
 namespace {
-
-constexpr std::uint32_t kIdleHz = 1;         // while the kind is off: to hear when it is on again
-constexpr std::uint32_t kMeasureEvery = 64;  // ticks between two measurements of our own cost
 
 SIPROF_SIGNAL_SAFE std::uint64_t monotonic_ns() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);  // vDSO: no system call, no errno
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-// CPU time, so that being preempted in the handler isn't counted as its cost.
-SIPROF_SIGNAL_SAFE std::uint64_t thread_cpu_ns() {
-  return sys::clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 // Whether the tick is this thread's own: one made without libc may share the storage of
@@ -47,13 +43,16 @@ SIPROF_SIGNAL_SAFE bool belongs_here(ThreadState& thread, std::uint32_t slot_plu
 
 // Rates that the agent set since the last tick. Ticks so far stand for the old period.
 SIPROF_SIGNAL_SAFE void follow_control(SharedHeader* header, ThreadState& thread) {
-  // Pairs with the agent's release after hz and kinds.
+  // Pairs with the agent's release after the rates and kinds.
   const std::uint32_t generation = header->control_generation.load(std::memory_order_acquire);
   if (generation == thread.control_generation || !may_call()) return;
   thread.control_generation = generation;
   std::uint32_t hz = header->hz.load(std::memory_order_relaxed);
   if (hz < 1 || hz > 1000) return;
-  thread.idle = (header->kinds.load(std::memory_order_relaxed) & kKindCpu) == 0;
+  const std::uint32_t kinds = header->kinds.load(std::memory_order_relaxed);
+  g_kinds.store(kinds, std::memory_order_relaxed);
+  draw_anew(thread);
+  thread.idle = (kinds & kTickingKinds) == 0;
   if (thread.idle) hz = kIdleHz;
   g_hz.store(hz, std::memory_order_relaxed);
   if (hz == thread.hz) return;
@@ -62,25 +61,21 @@ SIPROF_SIGNAL_SAFE void follow_control(SharedHeader* header, ThreadState& thread
 }
 
 SIPROF_SIGNAL_SAFE void sample(ThreadState& thread, std::uint32_t weight, const ucontext_t* context) {
-  // Not the first ones: an attach isn't what a tick costs.
-  const bool measured = may_call() && thread.next_sample % kMeasureEvery == kMeasureEvery / 2;
-  const std::uint64_t begin_ns = measured ? thread_cpu_ns() : 0;
-  Tick tick{};
-  tick.time_ns = monotonic_ns();
-  tick.weight = weight;
+  const OwnCost cost(thread, Counter::handler_ns);
+  Event event{EventKind::kCpu, monotonic_ns(), {weight}};
   std::uint64_t session = 0;
-  SharedHeader* header = attach_if_due(tick.time_ns, &session);
+  SharedHeader* header = attach_if_due(event.time_ns, &session);
   if (header == nullptr) {
     count(Counter::lost_unattached, weight);
     return;
   }
   if (thread.hz == 0) thread.hz = g_hz.load(std::memory_order_relaxed);
-  tick.period_ns = 1'000'000'000 / thread.hz;
-  const bool on = (header->kinds.load(std::memory_order_relaxed) & kKindCpu) != 0;
-  // The first tick after the kind is on again stands for time in which it was off.
-  if (on && !thread.idle) capture(header, session, thread, tick, context);
+  event.values[kCpuPeriodNs] = 1'000'000'000 / thread.hz;
+  const bool on = (header->kinds.load(std::memory_order_relaxed) & kTickingKinds) != 0;
+  event.values[kCpuInWait] = is_in_wait(thread, stack_pointer_of(context)) ? 1 : 0;
+  // The first tick after the kinds are on again stands for time in which it was off.
+  if (on && !thread.idle) capture(header, session, thread, event, context);
   follow_control(header, thread);
-  if (measured) count(Counter::handler_ns, (thread_cpu_ns() - begin_ns) * kMeasureEvery);
 }
 
 }  // namespace
@@ -100,16 +95,23 @@ void on_tick(int signal, siginfo_t* info, void* context) {
     return;
   }
   ThreadState& thread = t_thread;
-  if (thread.busy) {
-    count(Counter::lost_reentry, weight);
+  auto* machine = static_cast<ucontext_t*>(context);
+  const std::uint64_t sp = stack_pointer_of(machine);
+  if (is_busy(thread, sp)) {
+    thread.owed_ticks += weight;
+    count(Counter::ticks_deferred, weight);
     return;
   }
-  thread.busy = true;
-  auto* machine = static_cast<ucontext_t*>(context);
+  thread.busy_sp = sp;
   // Signals that ticks have left: what the app believes is blocked becomes really so.
   reinterpret_cast<sys::SignalSet&>(machine->uc_sigmask) |= take_left_signals(thread);
-  if (belongs_here(thread, slot + 1, weight)) sample(thread, weight, machine);
-  thread.busy = false;
+  if (belongs_here(thread, slot + 1, weight)) {
+    const std::uint32_t owed = thread.owed_ticks;
+    thread.owed_ticks = 0;
+    sample(thread, weight + owed, machine);
+  }
+  thread.busy_sp = 0;
+  note_interruption(thread, machine);
 }
 
 }  // namespace siprof::shim

@@ -64,7 +64,8 @@ class Fuzzer {
   static void check(const RawSample& sample) {
     if (sample.stack.size() > kMaxStackBytes) fail("a stack beyond the limit");
     if (sample.stack.size() > sample.record.stack_bytes) fail("more stack than the sample has");
-    if (sample.record.weight == 0) fail("a sample that stands for nothing");
+    if (static_cast<std::uint32_t>(sample.record.head.event) >= kEventKinds) fail("an event of no kind");
+    if (sample.extra.size() > kMaxExtraBytes) fail("more extra bytes than may be");
   }
   // What no reader is told of (no sequence) is the writer's still; all else is given back, zero.
   static void check_empty(PoolBuilder& pool) {

@@ -20,6 +20,7 @@ kData = 0
 class SentProfile(NamedTuple):
     agent_id: str
     sequence: int
+    kind: str
     service: str
     start_ns: int
     duration_ns: int
@@ -80,7 +81,7 @@ class _Reader:
             elif number == 2:
                 attributes = _text_map(parts.get(5, []))
                 self.relay.add(SentProfile(
-                    self.agent_id, parts[1][0], attributes.get("service.name", ""), parts[3][0], parts[4][0],
+                    self.agent_id, parts[1][0], parts[2][0].decode(), attributes.get("service.name", ""), parts[3][0], parts[4][0],
                     _counter_map(parts.get(7, [])), pprof.decode(gzip.decompress(parts[6][0]))))
 
 
@@ -104,7 +105,10 @@ class Relay:
         with self.lock:
             self.profiles.append(profile)
 
-    def seen(self) -> list:
+    def seen(self, kind: str = "cpu") -> list:
+        return [profile for profile in self.all_seen() if profile.kind == kind]
+
+    def all_seen(self) -> list:
         if self.errors:
             raise AssertionError(f"the relay could not read along: {self.errors}")
         with self.lock:

@@ -69,7 +69,7 @@ class World:
     def environment(self, **extra) -> dict:
         """Without siprof's own variables but those of this world. None takes one away."""
         env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith(("SIPROF_", "OTEL_", "DD_"))}
-        env.update(XDG_STATE_HOME=str(self.state), SIPROF_WINDOW="2s", SIPROF_BUDGET="off", SIPROF_KINDS="cpu",
+        env.update(XDG_STATE_HOME=str(self.state), SIPROF_WINDOW="2s", SIPROF_BUDGET="off",
                    SIPROF_LOG="debug", LC_ALL="C.UTF-8")
         for key, value in extra.items():
             env.pop(key, None)

@@ -129,7 +129,7 @@ def stack_holes(session):
 @case("ticks_inside_our_own_wrappers", hazards=[50])
 def nested(session):
     result = same(session, session.victim("nested_hooks"))
-    check(int(result.profile.counters.get("lost_reentry", 0)) > 0, "no tick met the shim at work: nothing was tested")
+    check(int(result.profile.counters.get("ticks_deferred", 0)) > 0, "no tick met the shim at work: nothing was tested")
 
 
 def switch_by_phase(process, switch) -> None:
@@ -180,7 +180,7 @@ def switched(session):
 
 def few_losses(profile) -> None:
     """At most 2 % of the ticks: those that met the attach or the shim's own code."""
-    losses = {name: int(value) for name, value in profile.counters.items() if name.startswith("lost_") and int(value)}
+    losses = {name: int(value) for name, value in profile.counters.items() if name.startswith("lost_") and not name.startswith("lost_events_") and int(value)}
     check(sum(losses.values()) <= 0.02 * int(profile.counters["ticks"]) + 4, f"lost ticks: {losses}")
     for name in ("timers_failed", "timers_refused"):
         check(int(profile.counters.get(name, 0)) == 0, f"{name} is {profile.counters.get(name)}")

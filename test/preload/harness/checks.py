@@ -94,7 +94,8 @@ def whole(sample: Sample) -> bool:
 
 def stacks_walked(profile, share: float) -> None:
     """Handlers walked them by the agent's tables, instead of copying stacks for the agent to unwind."""
-    samples, walked = int(profile.counters["samples"]), int(profile.counters.get("stack_walked", 0))
+    samples, walked = (sum(int(profile.counters.get(name, 0)) for name in names)
+                       for names in (("samples", "events"), ("stack_walked",)))
     copied = {name: int(value) for name, value in profile.counters.items() if name.startswith("copied_") and int(value)}
     check(walked >= share * samples, f"{walked} of {samples} stacks were walked; copied: {copied}")
     check(walked + sum(copied.values()) == samples, f"{walked} walked, copied {copied}, of {samples} samples")

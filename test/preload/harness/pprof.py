@@ -11,6 +11,10 @@ from collections import Counter
 from typing import Iterator, NamedTuple
 
 
+# Counters that aren't sums: of several profiles the last one's stands (proto/siprof/counters.h).
+kLevels = ("_hz", "_interval_bytes", "_interval_ns", "_permille", "_rss_bytes", "error_interval")
+
+
 class Frame(NamedTuple):
     name: str  # demangled; "" when the symbolizer found none
     system_name: str
@@ -60,7 +64,7 @@ class Profile:
         self.samples += other.samples
         self.period = self.period or other.period
         for key, value in other.counters.items():
-            sums = not key.endswith(("_hz", "_bytes"))  # levels: the last one stands
+            sums = not key.endswith(kLevels)
             if sums and key in self.counters and value.isdigit() and self.counters[key].isdigit():
                 value = str(int(self.counters[key]) + int(value))
             self.counters[key] = value

@@ -20,6 +20,7 @@ from harness import agents, pprof
 from harness.registry import BaselineOnly
 
 kTimeoutSeconds = 50
+kOtherKinds = ("wall", "heap", "lock", "io", "errors")
 
 
 class Result:
@@ -27,12 +28,18 @@ class Result:
         self.command, self.status, self.stdout, self.stderr = command, status, stdout, stderr
         self.seconds, self.cpu_ns, self.facts = seconds, cpu_ns, facts
         self._profile: Optional[pprof.Profile] = None
+        self._other_kinds: dict = {}
 
     @property
     def profile(self) -> pprof.Profile:
         if self._profile is None:
             raise BaselineOnly()
         return self._profile
+
+    def profile_of(self, kind: str) -> pprof.Profile:
+        """All profiles of the kind as one; an empty profile when there are none."""
+        self.profile  # raises where there is none
+        return self._other_kinds[kind]
 
 
 class Session:
@@ -89,7 +96,6 @@ class Session:
             "XDG_STATE_HOME": self.folder / "state",
             "SIPROF_AGENT_PROGRAM": self.agent,
             "SIPROF_OUTPUT": self.folder / "out",
-            "SIPROF_KINDS": "cpu",
             "SIPROF_HZ": hz,
             "SIPROF_WINDOW": "2s",
             "SIPROF_BUDGET": "off",
@@ -141,6 +147,7 @@ class Session:
         result = self.run(command, env=settings, **options)
         agents.stop(self.agent, self.folder)
         result._profile = read_profiles(out)
+        result._other_kinds = {kind: read_profiles(out, kind) for kind in kOtherKinds}
         return result
 
     def recorded(self, command: list, hz=100, env=None, **options) -> Result:
@@ -154,14 +161,17 @@ class Session:
         left = agents.wait_gone(self.agent, self.folder, 5)
         if left:
             raise AssertionError(f"record ended and left its agents {left} running")
-        result._profile = pprof.load(out / "cpu.pb.gz")
+        # There for every kind that was on, also an empty one.
+        has_cpu = "cpu" in settings.get("SIPROF_KINDS", "cpu").split(",")
+        result._profile = pprof.load(out / "cpu.pb.gz") if has_cpu else pprof.Profile()
+        result._other_kinds = {kind: read_profiles(out, kind) for kind in kOtherKinds}
         return result
 
 
-def read_profiles(folder: Path) -> pprof.Profile:
-    """All CPU profiles below `folder` as one; an empty profile when there are none."""
+def read_profiles(folder: Path, kind: str = "cpu") -> pprof.Profile:
+    """All profiles of the kind below `folder` as one; an empty profile when there are none."""
     merged = pprof.Profile()
-    for path in sorted(folder.glob("**/*cpu*.pb.gz")):
+    for path in sorted(folder.glob(f"**/{kind}*.pb.gz")):
         merged.merge(pprof.load(path))
     return merged
 

@@ -53,7 +53,7 @@ struct Scene {
     context.uc_mcontext.gregs[REG_RSP] = static_cast<greg_t>(stack.high() - below_top);
   }
   std::vector<RawSample> take() {
-    capture(pool.header(), 1, thread, {.time_ns = 5, .period_ns = 10'000'000, .weight = 2}, &context);
+    capture(pool.header(), 1, thread, {EventKind::kCpu, 5, {2, 10'000'000}}, &context);
     std::vector<RawSample> out;
     reader.drain([&](const RawSample& sample) { out.push_back(sample); }, /*final=*/true);
     return out;
@@ -82,9 +82,9 @@ TEST_CASE("a capture holds registers in DWARF order and the stack up to its top"
   CHECK(record.registers[kRegisterIp] == 1000 + REG_RIP);
   CHECK(record.registers[kRegisterSp] == scene.stack.high() - 1000);
   CHECK(record.registers[6] == 1000 + REG_RBP);
-  CHECK(record.tid == 77);
-  CHECK(record.weight == 2);
-  CHECK(record.flags == 0);
+  CHECK(record.head.tid == 77);
+  CHECK(record.head.values[kCpuTicks] == 2);
+  CHECK(record.head.flags == 0);
   CHECK(scene.counted(Counter::samples) == 1);
   CHECK(scene.counted(Counter::ticks) == 2);
 }
@@ -95,7 +95,7 @@ TEST_CASE("a stack deeper than the copy is cut, flagged and counted") {
   const std::vector<RawSample> samples = scene.take();
   REQUIRE(samples.size() == 1);
   check_stack(samples[0], kMaxStackBytes);
-  CHECK(samples[0].record.flags == kStackCut);
+  CHECK(samples[0].record.head.flags == kStackCut);
   CHECK(scene.counted(Counter::stack_cut) == 1);
 }
 
@@ -138,7 +138,7 @@ TEST_CASE("a guard page within the thread's stack ends the copy and isn't touche
   const std::vector<RawSample> samples = scene.take();
   REQUIRE(samples.size() == 1);
   check_stack(samples[0], 1000 + kRedZoneBytes);
-  CHECK((samples[0].record.flags & kStackForeign) != 0);
+  CHECK((samples[0].record.head.flags & kStackForeign) != 0);
 }
 
 TEST_CASE("a stack pointer in the guard page below the thread's stack isn't followed") {
@@ -153,7 +153,7 @@ TEST_CASE("a stack pointer in the guard page below the thread's stack isn't foll
   CHECK(scene.counted(Counter::stack_unreadable) == 1);
   // Further up it is as before.
   scene.context.uc_mcontext.gregs[REG_RSP] = static_cast<greg_t>(scene.stack.high() - 1000);
-  CHECK(scene.take().at(0).record.flags == 0);
+  CHECK(scene.take().at(0).record.head.flags == 0);
 }
 
 TEST_CASE("an unknown stack is read by the kernel up to where it ends") {
@@ -161,7 +161,7 @@ TEST_CASE("an unknown stack is read by the kernel up to where it ends") {
   const std::vector<RawSample> samples = scene.take();
   REQUIRE(samples.size() == 1);
   check_stack(samples[0], 1000 + kRedZoneBytes);
-  CHECK((samples[0].record.flags & kStackForeign) != 0);
+  CHECK((samples[0].record.head.flags & kStackForeign) != 0);
 }
 
 TEST_CASE("an unreadable stack leaves the registers and is counted") {

@@ -36,8 +36,10 @@ TEST_CASE("without variables the defaults hold") {
   Started started({"LANG=C"});
   CHECK(g_config.enabled);
   CHECK(g_config.follow_children);
-  CHECK(g_config.hz == 100);
-  CHECK(g_config.kinds == kKindCpu);
+  CHECK(g_config.rates.hz == 100);
+  CHECK(g_config.rates.kinds == (kAllKinds & ~kind_bit(EventKind::kWall)));
+  CHECK(g_config.rates.heap_interval_bytes == kDefaultHeapIntervalBytes);
+  CHECK(g_config.rates.block_interval_ns == kDefaultBlockIntervalNs);
   CHECK_FALSE(g_config.explicit_socket);
   CHECK(g_config.environment_bytes == 0);
   CHECK(g_config.agent_hash == 0);
@@ -49,30 +51,58 @@ TEST_CASE("a rate out of bounds or that is no number leaves the default") {
   INFO(value);
   Started started({std::string("SIPROF_HZ=") + value});
   CHECK(g_config.enabled);
-  CHECK(g_config.hz == 100);
+  CHECK(g_config.rates.hz == 100);
 }
 
 TEST_CASE("rates within the bounds are taken") {
   const auto [text, hz] =
       GENERATE(table<std::string, std::uint32_t>({{"1", 1}, {"0250", 250}, {"1000", 1000}}));
   Started started({"SIPROF_HZ=" + text});
-  CHECK(g_config.hz == hz);
+  CHECK(g_config.rates.hz == hz);
 }
 
 TEST_CASE("kinds are words of a list, not parts of words") {
-  const auto [list, on] = GENERATE(table<std::string, bool>({{"cpu", true},
-                                                             {"heap,cpu", true},
-                                                             {",,cpu,", true},
-                                                             {"cpux", true},  // no kind at all: the default
-                                                             {"CPU", true},
-                                                             {"xcpu,heap", false},
-                                                             {"heap, cpu", true},
-                                                             {" cpu ", true},
-                                                             {"", true},  // as if not set
-                                                             {"heap", false}}));
+  static constexpr std::uint32_t kUsual = kAllKinds & ~kind_bit(EventKind::kWall);
+  static constexpr std::uint32_t kHeap = kind_bit(EventKind::kHeap);
+  const auto [list, kinds] =
+      GENERATE(table<std::string, std::uint32_t>({{"cpu", kKindCpu},
+                                                  {"heap,cpu", kHeap | kKindCpu},
+                                                  {",,cpu,", kKindCpu},
+                                                  {"cpux", kUsual},  // no kind at all: the default
+                                                  {"CPU", kUsual},
+                                                  {"xcpu,heap", kHeap},
+                                                  {"heap, cpu", kHeap | kKindCpu},
+                                                  {" cpu ", kKindCpu},
+                                                  {"", kUsual},  // as if not set
+                                                  {"none", 0},
+                                                  {"metrics", 0},
+                                                  {"wall,lock,io,errors,heap,cpu", kAllKinds},
+                                                  {"heap", kHeap}}));
   INFO(list);
   Started started({"SIPROF_KINDS=" + list});
-  CHECK((g_config.kinds == kKindCpu) == on);
+  CHECK(g_config.rates.kinds == kinds);
+}
+
+TEST_CASE("intervals are whole numbers with a unit, within their bounds") {
+  const auto [entry, heap, block] = GENERATE(table<std::string, std::uint64_t, std::uint64_t>(
+      {{"SIPROF_HEAP_INTERVAL=1", 1, kDefaultBlockIntervalNs},
+       {"SIPROF_HEAP_INTERVAL=64KiB", 65536, kDefaultBlockIntervalNs},
+       {"SIPROF_HEAP_INTERVAL=2G", 1ull << 31, kDefaultBlockIntervalNs},
+       {"SIPROF_HEAP_INTERVAL=1T", 1ull << 40, kDefaultBlockIntervalNs},
+       {"SIPROF_HEAP_INTERVAL=2T", kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs},
+       {"SIPROF_HEAP_INTERVAL=0", kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs},
+       {"SIPROF_HEAP_INTERVAL=", kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs},
+       {"SIPROF_HEAP_INTERVAL=64 KiB", kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs},
+       {"SIPROF_HEAP_INTERVAL=99999999999999999999", kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs},
+       {"SIPROF_BLOCK_INTERVAL=250us", kDefaultHeapIntervalBytes, 250'000},
+       {"SIPROF_BLOCK_INTERVAL=2s", kDefaultHeapIntervalBytes, 2'000'000'000},
+       {"SIPROF_BLOCK_INTERVAL=999ns", kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs},
+       {"SIPROF_BLOCK_INTERVAL=2m", kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs},
+       {"SIPROF_BLOCK_INTERVAL=5", kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs}}));
+  INFO(entry);
+  Started started({entry});
+  CHECK(g_config.rates.heap_interval_bytes == heap);
+  CHECK(g_config.rates.block_interval_ns == block);
 }
 
 TEST_CASE("either switch turns everything off, by its own values only") {
@@ -112,7 +142,7 @@ TEST_CASE("an empty variable counts as not set") {
   Started started({"SIPROF_AGENT_SOCKET=", "SIPROF_HZ=", "XDG_STATE_HOME="});
   CHECK(g_config.enabled);
   CHECK_FALSE(g_config.explicit_socket);
-  CHECK(g_config.hz == 100);
+  CHECK(g_config.rates.hz == 100);
   CHECK(captured("SIPROF_AGENT_SOCKET") == nullptr);
   CHECK(captured("XDG_STATE_HOME") == nullptr);
 }

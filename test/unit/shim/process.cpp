@@ -6,5 +6,6 @@
 namespace siprof::shim {
 
 constinit Process g_process{};
+constinit std::atomic<std::uint32_t> g_kinds{0};
 
 }  // namespace siprof::shim

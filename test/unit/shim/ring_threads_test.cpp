@@ -49,12 +49,12 @@ void write_many(TestPool& pool, std::int32_t tid, std::uint32_t least_stack, std
 class Checker {
  public:
   void operator()(const RawSample& sample) {
-    std::uint32_t& last = last_serial_[sample.record.tid];
+    std::uint32_t& last = last_serial_[sample.record.head.tid];
     out_of_order_ += sample.record.serial != last + 1;
     last = sample.record.serial;
     bool whole = sample.stack.size() == sample.record.stack_bytes;
     for (std::size_t i = 0; whole && i < sample.stack.size(); ++i) {
-      whole = sample.stack[i] == stack_byte(sample.record.tid, sample.record.serial, i);
+      whole = sample.stack[i] == stack_byte(sample.record.head.tid, sample.record.serial, i);
     }
     not_whole_ += !whole;
     ++count_;

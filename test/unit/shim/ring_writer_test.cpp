@@ -55,21 +55,38 @@ TEST_CASE("a writer fills a chunk to its last byte before it seals it and claims
 }
 
 TEST_CASE("a claim looks at a bounded number of chunks and the next one goes on from there") {
-  constexpr std::uint32_t kChunks = 4 * kSearchedChunks;
+  constexpr std::uint32_t kChunks = 512;
+  constexpr std::uint32_t kShare = 4 * kSearchedChunks;
+  static_assert(kChunks / 2 == kShare);
   TestPool pool(kChunks);
   ThreadState thread = thread_with(10, 1);
-  RingWriter writer(pool.header(), 1, thread);
+  RingWriter writer(pool.header(), 1, thread, PoolShare::kHalf);
   for (std::uint32_t i = 0; i < kChunks; ++i) pool.chunk(i).owner = 99;
   for (std::uint32_t round = 0; round < 4; ++round) {
     CHECK(commit_record(writer, 8) == nullptr);
     CHECK(thread.searched == (round + 1) * kSearchedChunks);
   }
   // The farthest from where it looks next is found by the last of four, not missed and not sooner.
-  const std::uint32_t last = (thread.serial * 7 + thread.searched + kChunks - 1) % kChunks;
+  const std::uint32_t last = (thread.serial * 7 + thread.searched + kShare - 1) % kShare;
   pool.chunk(last).owner = 0;
   for (int round = 0; round < 3; ++round) CHECK(commit_record(writer, 8) == nullptr);
   REQUIRE(commit_record(writer, 8) != nullptr);
   CHECK(thread.chunk == last + 1);
+}
+
+TEST_CASE("what is kept for a record is found by its first claim, wherever it looks") {
+  constexpr std::uint32_t kChunks = 128;
+  TestPool pool(kChunks);
+  for (std::uint32_t i = 0; i < kChunks / 2; ++i) pool.chunk(i).owner = 99;
+  for (std::uint32_t serial = 1; serial <= kChunks / 2; ++serial) {
+    ThreadState thread = thread_with(10, serial);
+    RingWriter writer(pool.header(), 1, thread);
+    CHECK(commit_record(writer, 8) != nullptr);
+  }
+  ThreadState thread = thread_with(10, 100);
+  RingWriter writer(pool.header(), 1, thread);
+  CHECK(commit_record(writer, 8) == nullptr);
+  CHECK(thread.searched == 2 * kSearchedChunks);
 }
 
 TEST_CASE("a claim takes what is left of a chunk if that is enough, else a whole new one") {
@@ -97,6 +114,30 @@ TEST_CASE("a full pool gives no space until the reader has given chunks back") {
   CHECK_FALSE(write_sample(writer, thread, 3000));
   CHECK(drain(reader).size() == 3);
   CHECK(write_sample(writer, thread, 3000));
+}
+
+TEST_CASE("records that may take a part of the pool leave the rest to the others") {
+  TestPool pool(8);
+  ThreadState thread = thread_with(10, 1);
+  RingWriter part(pool.header(), 1, thread, PoolShare::kHalf);
+  RingWriter whole(pool.header(), 1, thread);
+  for (int i = 0; i < 4; ++i) REQUIRE(commit_record(part, kChunkPayloadBytes) != nullptr);
+  CHECK(commit_record(part, 8) == nullptr);
+  // A chunk of the rest that is open isn't theirs either.
+  REQUIRE(commit_record(whole, 8) != nullptr);
+  CHECK(thread.chunk > 4);
+  const std::uint32_t open = thread.chunk;
+  CHECK(commit_record(part, 8) == nullptr);
+  CHECK(thread.chunk == open);
+  REQUIRE(commit_record(whole, kChunkPayloadBytes - 8) != nullptr);
+  REQUIRE(thread.chunk == open);
+  for (int i = 0; i < 3; ++i) REQUIRE(commit_record(whole, kChunkPayloadBytes) != nullptr);
+  CHECK(commit_record(whole, 8) == nullptr);
+
+  ChunkReader reader(pool.chunks(), 8);
+  drain(reader);
+  REQUIRE(commit_record(part, 8) != nullptr);
+  CHECK(thread.chunk <= 4);
 }
 
 TEST_CASE("a writer uses no chunk beyond what is mapped, whatever the shared page says") {
@@ -209,7 +250,7 @@ TEST_CASE("a handler that writes between a claim and its commit loses nothing") 
   REQUIRE(write_sample(writer, thread, 2000));
   CHECK(drain(reader).empty());
   outer->sample = SampleFields{};
-  outer->sample.weight = 1;
+  outer->sample.head.values[kCpuTicks] = 1;
   outer->sample.serial = 99;
   RingWriter::commit(&outer->header, RecordKind::kSample, bytes);
   const std::vector<RawSample> samples = drain(reader);

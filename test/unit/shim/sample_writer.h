@@ -35,9 +35,9 @@ bool write_sample(RingWriter& writer, ThreadState& thread, std::uint32_t stack_b
   }
   auto* record = reinterpret_cast<SampleRecord*>(space);
   SampleFields fields{};
-  fields.weight = 1;
-  fields.period_ns = 10'000'000;
-  fields.tid = static_cast<std::uint32_t>(thread.tid);
+  fields.head.values[kCpuTicks] = 1;
+  fields.head.values[kCpuPeriodNs] = 10'000'000;
+  fields.head.tid = static_cast<std::uint32_t>(thread.tid);
   fields.serial = ++thread.next_sample;
   fields.stack_bytes = stack_bytes;
   fields.inline_stack_bytes = std::min(bytes - kHead, stack_bytes);

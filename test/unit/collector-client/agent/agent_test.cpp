@@ -180,7 +180,7 @@ TEST_CASE("a configuration changes the words of the processes it is for") {
   running.agent().configure(configuration);
   REQUIRE(comes_true([&] { return process.control().generation == 2; }));
   CHECK(process.control().hz == 1000);
-  CHECK(process.control().kinds == 0);
+  CHECK(process.control().kinds == (kind_bit(EventKind::kHeap) | kind_bit(EventKind::kLock)));
 
   // Also for those that come later; and without a rule what the process asked for.
   REQUIRE(process.attach());

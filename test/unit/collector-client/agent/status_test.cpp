@@ -109,6 +109,15 @@ TEST_CASE("readers that don't read or are gone are let go") {
   CHECK(replies.size() == 0);
 }
 
+TEST_CASE("a reader that hung up before its answer was made is known to be gone") {
+  Pair pair = make_pair();
+  const StatusRequest request{kStatusMagic, kHandshakeVersion};
+  REQUIRE(send(pair.reader.get(), &request, sizeof request, 0) == sizeof request);
+  CHECK_FALSE(has_hung_up(pair.agent.get()));
+  pair.reader.reset();
+  CHECK(has_hung_up(pair.agent.get()));
+}
+
 TEST_CASE("with too many answers under way the next reader hears the end at once") {
   Replies replies;
   std::vector<Pair> pairs;

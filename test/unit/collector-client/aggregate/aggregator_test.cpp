@@ -47,6 +47,22 @@ TEST_CASE("samples with the same stack, thread and labels add up, others stay ap
   CHECK(windows[0].duration == absl::Seconds(10));
 }
 
+TEST_CASE("waits for different holders stay apart") {
+  Aggregator aggregator(kStart);
+  const auto series = aggregator.series({{"service.name", "a"}}, &kModule);
+  const Stack waiter = stack_of({1, 2});
+  const std::int64_t values[] = {1, 100};
+  for (const Stack& holder : {stack_of({3}), stack_of({3, 4}), Stack(), stack_of({3})})
+    aggregator.add(series, Kind::kLock, {waiter, 7, 10, "worker", {}, values, 0, holder});
+  const std::vector<Window> windows = aggregator.cut(kStart + absl::Seconds(10));
+  REQUIRE(windows.size() == 1);
+  CHECK(windows[0].samples.size() == 3);
+  for (const WindowSample& sample : windows[0].samples) {
+    const bool is_twice = sample.holder != nullptr && *sample.holder == stack_of({3});
+    CHECK(sample.values[0] == (is_twice ? 2 : 1));
+  }
+}
+
 TEST_CASE("equal attributes are one series, and a window starts where the last one ended") {
   Aggregator aggregator(kStart);
   const auto a = aggregator.series({{"service.name", "a"}}, &kModule);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "collector-client/attach/attach_request.h"
+#include "proto/siprof/shared_memory.h"
 
 namespace siprof::client {
 
@@ -28,8 +29,7 @@ inline AttachMessage attach_header(std::uint32_t descriptors) {
   message.descriptors = descriptors;
   message.pid = getpid();
   message.uid = geteuid();
-  message.hz = 100;
-  message.kinds = 1;
+  message.rates = {100, kKindCpu, kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs, 1};
   message.session = 1;
   return message;
 }

@@ -46,7 +46,7 @@ TEST_CASE("a message is taken apart into texts and descriptors in the order of t
   CHECK(request->arguments == std::vector<std::string>{"app", "-x"});
   CHECK(request->environment == Environment{{"HOME", "/srv"}, {"SIPROF_SERVICE", "shop"}});
   CHECK(request->first_maps == "1000-2000 r-xp 00000000 fe:01 77 /bin/app\n");
-  CHECK(request->message.hz == 100);
+  CHECK(request->message.rates.hz == 100);
   CHECK(request->memory.get() == numbers[0]);
   CHECK(request->pid.get() == numbers[1]);
   CHECK(request->proc.get() == numbers[2]);

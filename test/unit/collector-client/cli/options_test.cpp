@@ -102,17 +102,22 @@ TEST_CASE("a bad environment value is a warning and the default holds") {
 }
 
 TEST_CASE("options that have no effect yet are one warning, and the help says so") {
-  const Options o =
-      options_from_environment({{"SIPROF_BUDGET", "off"}, {"SIPROF_PYTHON_ALLOC", "no"}, {"SIPROF_HZ", "9"}});
-  CHECK_FALSE(o.budget_share.has_value());
+  const Options o = options_from_environment(
+      {{"SIPROF_NATIVE_FRAMES", "all"}, {"SIPROF_PYTHON_ALLOC", "no"}, {"SIPROF_HZ", "9"}});
   CHECK_FALSE(o.python_alloc);
   const std::string advice = ": without effect, this version of siprof doesn't use it yet";
-  CHECK(o.warnings == std::vector<std::string>{"SIPROF_BUDGET, SIPROF_PYTHON_ALLOC" + advice});
-  const auto line = parse_command_line({"--budget", "2%", "x"}, {{"SIPROF_BLOCK_INTERVAL", "2ms"}});
+  CHECK(o.warnings == std::vector<std::string>{"SIPROF_NATIVE_FRAMES, SIPROF_PYTHON_ALLOC" + advice});
+  const auto line = parse_command_line({"--native-frames", "none", "x"}, {{"SIPROF_PYTHON_ERRORS", "off"}});
   REQUIRE(line.ok());
-  CHECK(line->options.warnings == std::vector<std::string>{"SIPROF_BLOCK_INTERVAL, --budget" + advice});
-  CHECK(options_from_environment({{"SIPROF_BUDGET", ""}}).warnings.empty());
-  CHECK(options_help().find("--budget          not yet in effect: CPU that") != std::string::npos);
+  CHECK(line->options.warnings == std::vector<std::string>{"--native-frames, SIPROF_PYTHON_ERRORS" + advice});
+  CHECK(options_from_environment({{"SIPROF_NATIVE_FRAMES", ""}}).warnings.empty());
+  CHECK(options_help().find("--native-frames   not yet in effect: in Python") != std::string::npos);
+}
+
+TEST_CASE("the budget is a share, or off") {
+  CHECK(options_from_environment({}).budget_share.value() == Approx(0.01));
+  CHECK(options_from_environment({{"SIPROF_BUDGET", "2.5%"}}).budget_share.value() == Approx(0.025));
+  CHECK_FALSE(options_from_environment({{"SIPROF_BUDGET", "off"}}).budget_share.has_value());
 }
 
 TEST_CASE("durations, sizes and shares are read with their units") {

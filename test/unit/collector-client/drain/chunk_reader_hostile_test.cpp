@@ -22,7 +22,7 @@ TEST_CASE("walked stacks are read; those that claim more than is there, or nothi
   pool.own(0, kOwner, 1);
   pool.put_frames(0, 3, 3);
   pool.put_frames(0, GENERATE(0u, 4u, 0x20000001u, 0xffffffffu), 3);
-  pool.put_frames(0, 3, 3, /*weight=*/0);  // given up by the process
+  pool.put_frames(0, 3, 3, kGivenUp);  // given up by the process
   pool.put_frames(0, 1, 1);
   pool.seal(0);
   ChunkReader reader(pool.data(), 1);
@@ -67,8 +67,8 @@ TEST_CASE("a sample whose fields contradict each other is skipped, the next one 
   SECTION("an inline size that overflows when rounded up") {
     fields.inline_stack_bytes = 0xffffffff;
   }
-  SECTION("no weight") {
-    fields.weight = 0;
+  SECTION("no kind") {
+    fields.head.event = static_cast<EventKind>(kEventKinds);
   }
   pool.put_whole(0, 2);
   ChunkReader reader(pool.data(), 1);

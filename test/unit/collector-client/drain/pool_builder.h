@@ -52,7 +52,7 @@ class PoolBuilder {
   std::byte* put_sample(std::uint32_t index, std::uint32_t serial, std::uint32_t stack_bytes,
                         std::uint32_t inline_bytes) {
     SampleFields fields{};
-    fields.weight = 1;
+    fields.head.values[kCpuTicks] = 1;
     fields.serial = serial;
     fields.stack_bytes = stack_bytes;
     fields.inline_stack_bytes = inline_bytes;
@@ -66,11 +66,10 @@ class PoolBuilder {
   void put_whole(std::uint32_t index, std::uint32_t serial) { put_sample(index, serial, 16, 16); }
 
   // A walked stack; `said` is the number of frames in the record, `put` how many there are.
-  std::byte* put_frames(std::uint32_t index, std::uint32_t said, std::uint32_t put,
-                        std::uint32_t weight = 1) {
+  std::byte* put_frames(std::uint32_t index, std::uint32_t said, std::uint32_t put, std::uint32_t flags = 0) {
     FramesFields fields{};
-    fields.weight = weight;
-    fields.tid = 10;
+    fields.head.flags = flags;
+    fields.head.tid = 10;
     fields.frames = said;
     const auto bytes = static_cast<std::uint32_t>(sizeof(FramesRecord) + 8 * put);
     std::byte* at = reserve(index, bytes);

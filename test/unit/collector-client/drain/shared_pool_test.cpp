@@ -124,11 +124,11 @@ TEST_CASE("the process reads what the agent sets, the agent what the process cou
   fd.reset();  // the pool doesn't need it
   (*pool)->beat(123);
   CHECK(app->heartbeat_ns == 123);
-  (*pool)->control(250, kKindCpu);
+  (*pool)->control(Rates{250, kKindCpu, 1, 1'000'000, 1});
   CHECK(app->hz == 250);
   CHECK(app->kinds == kKindCpu);
   CHECK(app->control_generation == 1);
-  (*pool)->control(250, 0);
+  (*pool)->control(Rates{250, 0, 1, 1'000'000, 1});
   CHECK(app->control_generation == 2);
   (*pool)->request_refresh();
   (*pool)->request_scan();

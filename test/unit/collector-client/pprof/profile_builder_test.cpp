@@ -90,6 +90,51 @@ TEST_CASE("siprof's own frames go, unnamed ones stay and are counted, empty stac
   for (const std::string& string : p.string_table()) CHECK(string.find("libsiprof") == std::string::npos);
 }
 
+TEST_CASE("who held the lock is a label of names, leaf first, without siprof's own, of at most 1 KiB") {
+  FakeFrames frames = make_frames();
+  const Module own{.path = "/lib/libsiprof.so"};
+  Window window = make_window(Kind::kLock);
+  const Stack waiter = {{&kApp, 0x1030}};
+  window.samples.push_back(make_sample(waiter, {1, 100}));
+  window.samples.back().holder =
+      std::make_shared<const Stack>(Stack{{&own, 0x10}, {&kApp, 0x1010}, {&kLibrary, 0x1234}});
+  window.samples.push_back(make_sample(waiter, {1, 100}));
+  window.samples.back().holder = std::make_shared<const Stack>(200, CodeAddress{&kApp, 0x1030});
+  window.samples.push_back(make_sample(waiter, {1, 100}));
+  BuildOptions options;
+  options.is_own = [&own](const CodeAddress& code) { return code.module == &own; };
+  const Profile p = build_profiles(window, frames, options)[0];
+  CHECK(check_strict(p) == absl::OkStatus());
+  std::vector<std::string> holders;
+  for (const auto& sample : p.sample()) {
+    holders.emplace_back();
+    for (const auto& label : sample.label()) {
+      if (text(p, label.key()) == "holder") holders.back() = text(p, label.str());
+    }
+  }
+  REQUIRE(holders.size() == 3);
+  CHECK(holders[0] == "big();main;libfoo.so+0x1234");
+  CHECK(holders[1].starts_with("small();small();"));
+  CHECK(holders[1].ends_with(";small()"));
+  CHECK(holders[1].size() <= 1024);
+  CHECK(holders[1].size() > 1000);
+  CHECK(holders[2].empty());
+}
+
+TEST_CASE("values that receivers wouldn't add up any more go into several profiles") {
+  FakeFrames frames = make_frames();
+  Window window = make_window(Kind::kLock);
+  for (int i = 0; i < 5; ++i)
+    window.samples.push_back(make_sample({{&kApp, 0x1030}}, {1, kMostTotal / 2}, 7, i));
+  const std::vector<Profile> profiles = build_profiles(window, frames, {});
+  REQUIRE(profiles.size() == 3);
+  for (const Profile& p : profiles) {
+    std::int64_t total = 0;
+    for (const auto& sample : p.sample()) total += sample.value(1);
+    CHECK(total <= kMostTotal);
+  }
+}
+
 TEST_CASE("a window beyond a limit becomes several profiles, counters in the first alone") {
   FakeFrames frames = make_frames();
   Window window = make_window();
