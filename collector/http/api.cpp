@@ -132,6 +132,7 @@ absl::StatusOr<Answer> Api::series(const RawParams& raw) const {
   const absl::StatusOr<std::string> unit = totals->unit.empty() ? unit_of(*params) : totals->unit;
   if (!unit.ok()) return unit.status();
   Chart chart = make_chart(*totals, selection.range, *step_s, kMaxChartLines);
+  if (is_level(params->type)) average_totals(chart);
   // Without `by` there is always the one line.
   if (params->by.empty() && chart.lines.empty())
     chart.lines.push_back({"", 0, std::vector<std::optional<std::int64_t>>(chart.times_s.size())});
@@ -142,16 +143,20 @@ absl::StatusOr<Answer> Api::series(const RawParams& raw) const {
 }
 
 absl::StatusOr<Answer> Api::flame(const RawParams& raw) const {
-  absl::StatusOr<Params> params = parse_params(raw, {SIPROF_SHARED_PARAMS, "nodes"}, now_ns_());
+  absl::StatusOr<Params> params = parse_params(raw, {SIPROF_SHARED_PARAMS, "nodes", "labels"}, now_ns_());
   if (!params.ok()) return params.status();
   params->selection.deadline = absl::Now() + limits_.query_time;
+  params->selection.counters = true;
   const absl::StatusOr<MergedStacks> stacks = reader_.stacks(params->selection, params->type);
   if (!stacks.ok()) return stacks.status();
   const absl::StatusOr<std::string> unit = stacks->types.empty() ? unit_of(*params) : stacks->types[0].unit;
   if (!unit.ok()) return unit.status();
   const FlameGraph flame =
-      make_flame(*stacks, merge_by_name(*stacks, 0), params->selection.service, params->nodes);
-  return Answer{"application/json", flame_json(head_json(*params, *unit), flame, stacks->profiles)};
+      make_flame(*stacks, merge_by_name(*stacks, 0, params->labels ? Labels::kShow : Labels::kFold),
+                 params->selection.service, params->nodes);
+  nlohmann::ordered_json head = head_json(*params, *unit);
+  head["counters"] = stacks->counters;
+  return Answer{"application/json", flame_json(std::move(head), flame, stacks->profiles)};
 }
 
 absl::StatusOr<Answer> Api::top(const RawParams& raw) const {

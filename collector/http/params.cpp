@@ -58,6 +58,12 @@ absl::Status parse_sort(const std::string& text, SortBy& sort) {
   return absl::OkStatus();
 }
 
+absl::Status parse_switch(const std::string& text, bool& on) {
+  if (text != "0" && text != "1") return absl::InvalidArgumentError("write 0 or 1");
+  on = text == "1";
+  return absl::OkStatus();
+}
+
 absl::Status parse_step(const std::string& text, std::int64_t& step_s) {
   std::size_t value = 0;
   absl::Status status = parse_count(text, kFinestStepNs / kSecondNs, kMaxRangeNs / kSecondNs, value);
@@ -74,6 +80,7 @@ absl::Status parse_one(const std::string& name, const std::string& value, Params
   if (name == "step") return parse_step(value, params.step_s);
   if (name == "by") return params.by = value, absl::OkStatus();
   if (name == "nodes") return parse_count(value, 1, 100'000, params.nodes);
+  if (name == "labels") return parse_switch(value, params.labels);
   if (name == "limit") return parse_count(value, 1, 10'000, params.limit);
   if (name == "sort") return parse_sort(value, params.sort);
   return absl::OkStatus();

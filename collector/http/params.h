@@ -23,6 +23,7 @@ struct Params {
   std::int64_t step_s = 0;  // 0: not given
   std::string by;
   std::size_t nodes = 8192;
+  bool labels = false;
   std::size_t limit = 100;
   SortBy sort = SortBy::kSelf;
 };

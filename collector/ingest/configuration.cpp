@@ -40,14 +40,15 @@ absl::StatusOr<std::uint64_t> whole_number(const Json& value, const std::string&
   return wrong(key, absl::StrCat("write a whole number from 1 to ", most));
 }
 
-absl::StatusOr<std::int64_t> duration_ns(const Json& value, const std::string& key, absl::Duration most) {
+absl::StatusOr<std::int64_t> duration_ns(const Json& value, const std::string& key, absl::Duration least,
+                                         absl::Duration most) {
   absl::Duration duration;
-  if (value.is_string() && absl::ParseDuration(value.get<std::string>(), &duration) &&
-      duration >= absl::ZeroDuration() && duration <= most) {
+  if (value.is_string() && absl::ParseDuration(value.get<std::string>(), &duration) && duration >= least &&
+      duration <= most) {
     return absl::ToInt64Nanoseconds(duration);
   }
-  return wrong(
-      key, absl::StrCat("write a time with its unit, like \"1ms\", from 0s to ", absl::FormatDuration(most)));
+  return wrong(key, absl::StrCat("write a time with its unit, like \"1ms\", from ",
+                                 absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
 }
 
 absl::Status set_service(const Json& value, const std::string& key, v1::ServiceConfiguration& out) {
@@ -89,7 +90,7 @@ absl::Status set_heap_interval(const Json& value, const std::string& key, v1::Se
 }
 
 absl::Status set_block_interval(const Json& value, const std::string& key, v1::ServiceConfiguration& out) {
-  const auto interval = duration_ns(value, key, absl::Hours(1));
+  const auto interval = duration_ns(value, key, absl::Microseconds(1), absl::Minutes(1));
   if (interval.ok()) out.set_block_interval_nanos(static_cast<std::uint64_t>(*interval));
   return interval.status();
 }
@@ -158,7 +159,7 @@ absl::Status parse_root_key(const std::string& key, const Json& value, FleetConf
     return absl::OkStatus();
   }
   if (key == "min_send_interval") {
-    const auto interval = duration_ns(value, key, absl::Hours(1));
+    const auto interval = duration_ns(value, key, absl::ZeroDuration(), absl::Hours(1));
     if (interval.ok()) out.shared.set_min_send_interval_nanos(*interval);
     return interval.status();
   }
@@ -207,24 +208,7 @@ absl::StatusOr<FleetConfiguration> read_configuration(const std::string& path) {
     return absl::InvalidArgumentError(
         absl::StrCat("configuration file ", path, ": ", configuration.status().message()));
   }
-  if (const std::string keys = keys_without_effect(*configuration); !keys.empty()) {
-    spdlog::warn("configuration file {}: {}: without effect, agents of this version don't use it yet", path,
-                 keys);
-  }
   return configuration;
-}
-
-std::string keys_without_effect(const FleetConfiguration& fleet) {
-  const auto& services = fleet.shared.services();
-  std::vector<std::string> keys;
-  const auto name_if = [&](const char* key, bool (v1::ServiceConfiguration::*is_set)() const) {
-    if (std::ranges::any_of(services, [&](const auto& one) { return (one.*is_set)(); }))
-      keys.emplace_back(key);
-  };
-  name_if("heap_interval", &v1::ServiceConfiguration::has_heap_interval_bytes);
-  name_if("block_interval", &v1::ServiceConfiguration::has_block_interval_nanos);
-  name_if("budget", &v1::ServiceConfiguration::has_budget);
-  return absl::StrJoin(keys, ", ");
 }
 
 v1::Configuration configuration_for(const FleetConfiguration& fleet, std::string_view agent_id) {

@@ -23,11 +23,8 @@ struct FleetConfiguration {
 // Errors: INVALID_ARGUMENT, one line naming the key ("services[1].hz: …").
 absl::StatusOr<FleetConfiguration> parse_configuration(std::string_view json);
 
-// The same from a file, its path in front of the error. Logs a warning that names keys without effect.
+// The same from a file, its path in front of the error.
 absl::StatusOr<FleetConfiguration> read_configuration(const std::string& path);
-
-// The keys of services that agents of this version are sent and don't use, "heap_interval, budget".
-std::string keys_without_effect(const FleetConfiguration& fleet);
 
 // What one agent is sent. `agent_id`: 32 hex digits; they are random, so they spread evenly.
 v1::Configuration configuration_for(const FleetConfiguration& fleet, std::string_view agent_id);

@@ -2,6 +2,7 @@
 #include "collector/query/chart.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "collector/query/name_tree.h"
 
@@ -45,6 +46,19 @@ Chart make_chart(const SeriesTotals& totals, TimeRange range, std::int64_t step_
   chart.lines.resize(max_lines);
   chart.lines.push_back(std::move(other));
   return chart;
+}
+
+void average_totals(Chart& chart) {
+  for (ChartLine& line : chart.lines) {
+    double sum = 0;
+    std::size_t steps = 0;
+    for (const std::optional<std::int64_t>& value : line.values) {
+      if (!value) continue;
+      sum += static_cast<double>(*value);
+      ++steps;
+    }
+    line.total = steps == 0 ? 0 : std::llround(sum / static_cast<double>(steps));
+  }
 }
 
 }  // namespace siprof::collector

@@ -26,4 +26,7 @@ struct Chart {
 // More than `max_lines` lines: the smallest are summed as "(other)".
 Chart make_chart(const SeriesTotals& totals, TimeRange range, std::int64_t step_s, std::size_t max_lines);
 
+// Of a level: each line's total is the mean of its steps.
+void average_totals(Chart& chart);
+
 }  // namespace siprof::collector

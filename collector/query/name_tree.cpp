@@ -13,7 +13,7 @@ std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
   return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<std::int64_t>::max() : sum;
 }
 
-NameTree merge_by_name(const MergedStacks& stacks, std::size_t type) {
+NameTree merge_by_name(const MergedStacks& stacks, std::size_t type, Labels labels) {
   NameTree tree;
   NameTree::Node& root = tree.nodes.emplace_back();
   if (stacks.types.empty()) return tree;
@@ -24,12 +24,16 @@ NameTree merge_by_name(const MergedStacks& stacks, std::size_t type) {
     const StackFrame& frame = stacks.frames[stacks.nodes[i].frame];
     const std::int32_t parent =
         stacks.nodes[i].parent < 0 ? 0 : merged[static_cast<std::size_t>(stacks.nodes[i].parent)];
-    const auto [slot, fresh] =
-        children.try_emplace({parent, frame.name}, static_cast<std::int32_t>(tree.nodes.size()));
-    if (fresh) tree.nodes.push_back({parent, frame.name, 0, 0, 0});
-    merged[i] = slot->second;
-    NameTree::Node& node = tree.nodes[static_cast<std::size_t>(slot->second)];
-    if (node.file == 0) node.file = frame.file;
+    if (frame.label && labels == Labels::kFold) {
+      merged[i] = parent;
+    } else {
+      const auto [slot, fresh] =
+          children.try_emplace({parent, frame.name}, static_cast<std::int32_t>(tree.nodes.size()));
+      if (fresh) tree.nodes.push_back({parent, frame.name, 0, 0, 0});
+      merged[i] = slot->second;
+    }
+    NameTree::Node& node = tree.nodes[static_cast<std::size_t>(merged[i])];
+    if (node.file == 0 && !frame.label) node.file = frame.file;
     node.self = saturating_add(node.self, stacks.values[i * stacks.types.size() + type]);
   }
   for (std::size_t i = tree.nodes.size(); i-- > 0;) {

@@ -22,8 +22,11 @@ struct NameTree {
   std::vector<Node> nodes;
 };
 
+// Whether labels of samples are nodes on top of their stack, or part of it.
+enum class Labels : std::uint8_t { kFold, kShow };
+
 // Values are never negative and sums stop at the largest integer.
-NameTree merge_by_name(const MergedStacks& stacks, std::size_t type);
+NameTree merge_by_name(const MergedStacks& stacks, std::size_t type, Labels labels = Labels::kFold);
 
 std::int64_t saturating_add(std::int64_t a, std::int64_t b);
 

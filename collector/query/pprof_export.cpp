@@ -28,6 +28,7 @@ class Exporter {
   void add_mappings();
   void add_samples();
   void add_sample(std::int32_t node, const std::int64_t* values);
+  void add_label(const std::string& label, perftools::profiles::Sample* sample);
   std::uint64_t location(const std::vector<std::uint32_t>& frames);
   std::uint64_t function(const StackFrame& frame);
   void add_lines(const std::vector<std::uint32_t>& frames, Location* out);
@@ -124,6 +125,10 @@ void Exporter::add_sample(std::int32_t node, const std::int64_t* values) {
   std::vector<std::uint32_t> frames;
   for (; node >= 0; node = stacks_.nodes[static_cast<std::size_t>(node)].parent) {
     const std::uint32_t frame = stacks_.nodes[static_cast<std::size_t>(node)].frame;
+    if (stacks_.frames[frame].label) {
+      add_label(stacks_.strings[stacks_.frames[frame].name], sample);
+      continue;
+    }
     frames.push_back(frame);
     // An inlined frame shares the location of the frame it was inlined into.
     if (stacks_.frames[frame].inlined) continue;
@@ -131,6 +136,15 @@ void Exporter::add_sample(std::int32_t node, const std::int64_t* values) {
     frames.clear();
   }
   if (!frames.empty()) sample->add_location_id(location(frames));
+}
+
+// "key: value".
+void Exporter::add_label(const std::string& label, perftools::profiles::Sample* sample) {
+  const std::size_t colon = label.find(": ");
+  if (colon == std::string::npos) return;
+  auto* to = sample->add_label();
+  to->set_key(text(label.substr(0, colon)));
+  to->set_str(text(label.substr(colon + 2)));
 }
 
 std::uint64_t Exporter::location(const std::vector<std::uint32_t>& frames) {

@@ -24,6 +24,12 @@ const Kind* find_kind(absl::string_view name) {
   return found == std::end(kKinds) ? nullptr : found;
 }
 
+bool is_kept_label(absl::string_view key) {
+  constexpr absl::string_view kKept[] = {"call",  "fd",   "lock",    "holder",
+                                         "state", "type", "handled", "message"};
+  return std::ranges::find(kKept, key) != std::end(kKept);
+}
+
 bool is_level_counter(absl::string_view name) {
   return std::ranges::any_of(kLevelCounterUnits,
                              [name](const char* unit) { return absl::EndsWith(name, unit); });

@@ -27,6 +27,10 @@ inline bool is_level(absl::string_view type) {
   return absl::StartsWith(type, "inuse_");
 }
 
+// Labels of samples that the store keeps, by which one stack's samples are told apart: what a thread waited
+// for, what was thrown. Others (pid, thread) are dropped: they would make a stack of each process.
+bool is_kept_label(absl::string_view key);
+
 // The same of a profile's counters: a rate in force or a size, which doesn't add.
 bool is_level_counter(absl::string_view name);
 

@@ -85,6 +85,8 @@ struct StackFrame {
   std::uint64_t address = 0;  // only where there is no symbol
   bool inlined = false;       // into the frame of the parent node
   bool symbolized = true;
+  // Not a frame but a label of the stack below it, `name` being "key: value". Labels are the innermost nodes.
+  bool label = false;
 };
 
 // All stacks of a selection as one tree. A node's values are those of the stacks

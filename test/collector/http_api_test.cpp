@@ -66,6 +66,8 @@ TEST_CASE("flame merges the selection and names the root after the service") {
   CHECK(port.ok("/api/v1/flame?service=shop&match=service.version=2")["total"] == 200);
   CHECK(port.ok("/api/v1/flame?service=shop&match=service.version=3")["total"] == 0);
   CHECK(port.ok("/api/v1/flame?service=shop&kind=heap")["unit"] == "bytes");
+  CHECK(flame["counters"] == json{{"samples", 6}});
+  CHECK(port.ok("/api/v1/flame?service=shop&labels=1")["total"] == 1000);
 }
 
 TEST_CASE("top has shares and those of the range before") {

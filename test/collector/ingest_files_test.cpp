@@ -43,26 +43,6 @@ TEST_CASE("a configuration says all that it may say") {
   CHECK(sent.services(1).service().empty());
   CHECK(sent.services(1).kinds() == "none");
   CHECK_FALSE(sent.services(1).has_hz());
-  CHECK(keys_without_effect(*read) == "heap_interval, block_interval, budget");
-}
-
-TEST_CASE("keys that agents don't use yet are a warning when the file is read") {
-  const std::filesystem::path path = std::filesystem::temp_directory_path() /
-                                     ("siprof-configuration-" + std::to_string(::getpid()) + ".json");
-  std::ostringstream log;
-  const auto before = spdlog::default_logger();
-  spdlog::set_default_logger(
-      std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
-  std::ofstream(path) << R"({"services": [{"service": "a", "hz": 7}, {"service": "b", "hz": 9}]})";
-  CHECK(read_configuration(path).ok());
-  CHECK(log.str().empty());
-  std::ofstream(path)
-      << R"({"services": [{"service": "a", "budget": "2%"}, {"service": "*", "budget": "off"}]})";
-  CHECK(read_configuration(path).ok());
-  spdlog::set_default_logger(before);
-  std::filesystem::remove(path);
-  CHECK(log.str().find(path.string() + ": budget: without effect") != std::string::npos);
-  CHECK(std::ranges::count(log.str(), '\n') == 1);
 }
 
 TEST_CASE("the example of docs/configuration.md is a configuration") {

@@ -114,7 +114,7 @@ TEST_CASE("a chart has every step, gaps where nothing was recorded, and sums the
   totals.points["b"] = {{110 * kSecondNs, 10}};
   totals.points["c"] = {{110 * kSecondNs, 2}};
   totals.points["d"] = {{110 * kSecondNs, 1}};
-  const Chart chart = make_chart(totals, {105 * kSecondNs, 125 * kSecondNs}, 10, 2);
+  Chart chart = make_chart(totals, {105 * kSecondNs, 125 * kSecondNs}, 10, 2);
   CHECK(chart.times_s == std::vector<std::int64_t>{100, 110, 120});
   REQUIRE(chart.lines.size() == 3);
   CHECK(chart.lines[0].label == "b");
@@ -122,6 +122,10 @@ TEST_CASE("a chart has every step, gaps where nothing was recorded, and sums the
   CHECK(chart.lines[1].values == std::vector<std::optional<std::int64_t>>{5, std::nullopt, 1});
   CHECK(chart.lines[2].label == "(other)");
   CHECK(chart.lines[2].values == std::vector<std::optional<std::int64_t>>{std::nullopt, 3, std::nullopt});
+  CHECK(chart.lines[1].total == 6);
+  average_totals(chart);  // as for a level
+  CHECK(chart.lines[0].total == 10);
+  CHECK(chart.lines[1].total == 3);
 }
 
 TEST_CASE(
@@ -162,6 +166,39 @@ TEST_CASE("gzip comes back") {
   const std::string text(100'000, 'x');
   CHECK(gunzip(gzip(text, GzipLevel::kFast)) == text);
   CHECK(gunzip("garbage").empty());
+}
+
+TEST_CASE("labels of samples are part of their stack, or nodes on top of it") {
+  const MergedStacks stacks = stacks_of(
+      "main;wait;@call=read;@fd=pipe;@thread=t1 5\nmain;wait;@fd=pipe;@call=read 7\nmain;wait;@call=poll 11\n"
+      "main;wait 13");
+  const NameTree folded = merge_by_name(stacks, 0);
+  REQUIRE(folded.nodes.size() == 3);
+  CHECK(folded.nodes[2].self == 36);
+  const TopTable top = make_top(stacks, 0);
+  REQUIRE(top.functions.size() == 2);
+
+  const NameTree shown = merge_by_name(stacks, 0, Labels::kShow);
+  std::map<std::string, std::int64_t> self;
+  for (const NameTree::Node& node : shown.nodes) self[stacks.strings[node.name]] += node.self;
+  CHECK(self ==
+        std::map<std::string, std::int64_t>{
+            {"", 0}, {"main", 0}, {"wait", 13}, {"call: poll", 11}, {"call: read", 0}, {"fd: pipe", 12}});
+  CHECK(shown.nodes[0].total == 36);
+}
+
+TEST_CASE("an exported profile has the labels again") {
+  const perftools::profiles::Profile profile =
+      make_pprof(stacks_of("main;a;@type=std::bad_alloc;@handled=true 5\nmain;a 7", ""), "cpu");
+  REQUIRE(profile.sample_size() == 2);
+  std::map<std::string, std::string> labels;
+  for (const auto& sample : profile.sample()) {
+    CHECK(sample.location_id_size() == 2);
+    for (const auto& label : sample.label())
+      labels[profile.string_table(static_cast<int>(label.key()))] =
+          profile.string_table(static_cast<int>(label.str()));
+  }
+  CHECK(labels == std::map<std::string, std::string>{{"type", "std::bad_alloc"}, {"handled", "true"}});
 }
 
 }  // namespace

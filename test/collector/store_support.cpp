@@ -38,8 +38,12 @@ class Builder {
     REQUIRE(absl::SimpleAtoi(line.substr(space + 1), &value));
     auto* sample = profile_.add_sample();
     std::vector<std::string> frames = absl::StrSplit(line.substr(0, space), ';', absl::SkipEmpty());
-    for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame)
-      sample->add_location_id(location(*frame));
+    for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
+      if (frame->starts_with('@'))
+        add_label(frame->substr(1), sample);
+      else
+        sample->add_location_id(location(*frame));
+    }
     if (!heap_) sample->add_value(1);
     sample->add_value(value);
     auto* label = sample->add_label();
@@ -49,6 +53,12 @@ class Builder {
   Profile take() { return std::move(profile_); }
 
  private:
+  void add_label(const std::string& text_of_it, perftools::profiles::Sample* sample) {
+    const std::vector<std::string> parts = absl::StrSplit(text_of_it, absl::MaxSplits('=', 1));
+    auto* label = sample->add_label();
+    label->set_key(text(parts[0]));
+    label->set_str(text(parts[1]));
+  }
   std::int64_t text(const std::string& text) {
     const auto [slot, fresh] = texts_.try_emplace(text, profile_.string_table_size());
     if (fresh) profile_.add_string_table(text);

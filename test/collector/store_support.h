@@ -38,7 +38,7 @@ struct ProfileSpec {
 };
 
 // `folded`: lines of "main;a;b 10", outermost first. Types of cpu: samples/count
-// (1 a line) and cpu/nanoseconds (the number); of heap: inuse_space/bytes.
+// (1 a line) and cpu/nanoseconds (the number); of heap: inuse_space/bytes. "main;a;@call=read 10": a label.
 IncomingProfile make_profile(const ProfileSpec& spec, const std::string& folded);
 
 // Adds its own sequence number to each profile.

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "collector/store/retention.h"
 #include "collector/store/sqlite/stack_codec.h"
 #include "test/collector/store_support.h"
@@ -149,7 +150,7 @@ TEST_CASE("a window longer than a step is spread over the steps it covers and it
   CHECK(sum == 6'000'000'001);
 }
 
-TEST_CASE("a level is averaged over the windows of an agent and added over agents") {
+TEST_CASE("a level is averaged over time, and what lives at one moment adds up") {
   const TempDir dir;
   TestStore store(dir.path("store"));
   const std::int64_t start = (kNowS - 600) / 60 * 60;
@@ -159,7 +160,13 @@ TEST_CASE("a level is averaged over the windows of an agent and added over agent
   store.add(heap("a", 0), "main;keep 100");
   store.add(heap("a", 0), "main;keep 20");  // another process, the same window
   store.add(heap("a", 10), "main;keep 180");
-  store.add(heap("b", 3), "main;keep 1000");
+  store.add(heap("b", 0), "main;keep 1000");
+  store.add(heap("b", 10), "main;keep 1000");
+  // The next start of "a": another agent with another run id, and nothing more in memory.
+  ProfileSpec restarted = heap("c", 20);
+  restarted.labels = {{"siprof.run.id", "2"}};
+  store.add(restarted, "main;keep 150");
+  store.add(heap("b", 20), "main;keep 1000");
   Selection selection = select();
   selection.kind = "heap";
   const auto stacks = store.reader->stacks(selection, "inuse_space");
@@ -169,6 +176,32 @@ TEST_CASE("a level is averaged over the windows of an agent and added over agent
   const auto totals = store.reader->totals(selection, "inuse_space", 60 * kSecondNs, "");
   REQUIRE(totals.ok());
   CHECK(totals->points.at("").at(start * kSecondNs) == 1150);
+  // By run each has its own mean, over the time that it ran.
+  const auto by_run = store.reader->totals(selection, "inuse_space", 60 * kSecondNs, "siprof.run.id");
+  REQUIRE(by_run.ok());
+  CHECK(by_run->points.at("2").at(start * kSecondNs) == 150);
+}
+
+TEST_CASE("a level has no gaps where windows are longer than steps or begin between them") {
+  const TempDir dir;
+  TestStore store(dir.path("store"));
+  const std::int64_t start = (kNowS - 600) / 60 * 60;
+  for (int window = 0; window < 3; ++window) {
+    IncomingProfile profile = make_profile({.sequence = static_cast<std::uint64_t>(window) + 1,
+                                            .start_s = start + 5 + 20 * window,
+                                            .kind = "heap"},
+                                           absl::StrCat("main;keep ", 100 * (window + 1)));
+    profile.duration_ns = 20 * kSecondNs;
+    REQUIRE(store.store->write({&profile, 1}).front().ok());
+  }
+  Selection selection = select();
+  selection.kind = "heap";
+  const auto totals = store.reader->totals(selection, "inuse_space", 10 * kSecondNs, "");
+  REQUIRE(totals.ok());
+  std::vector<std::int64_t> levels;
+  for (const auto& [at, value] : totals->points.at("")) levels.push_back(value);
+  // The third step is half the first window's and half the second's.
+  CHECK(levels == std::vector<std::int64_t>{100, 100, 150, 200, 250, 300, 300});
 }
 
 TEST_CASE(

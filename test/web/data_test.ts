@@ -64,6 +64,14 @@ test('a step that is not over yet is left out, a gap stays a gap', () => {
   assert.deepEqual(cores, [1, null, 2]);
 });
 
+test('between two steps with errors, waits or moved bytes there were none; before and after nothing is known', () => {
+  const errors = { ...series(960, 1260, [null, 5, null, 10, null]), type: 'exceptions', unit: 'count' };
+  const [, perMinute] = chartColumns(errors, axisFor('exceptions', 'count'));
+  assert.deepEqual(perMinute, [null, 5, 0, 10, null]);
+  const live = { ...series(960, 1260, [1, null, 1, 1, 1]), type: 'inuse_space', unit: 'bytes' };
+  assert.deepEqual(chartColumns(live, axisFor('inuse_space', 'bytes'))[1], [1, null, 1, 1, 1]);
+});
+
 test('a step that is not over yet is shown when it is the first with anything', () => {
   const [times, cores] = chartColumns(series(960, 1160, [null, null, null, 30e9]), axisFor('cpu', 'nanoseconds'));
   assert.deepEqual(times, [960, 1020, 1080, 1140]);

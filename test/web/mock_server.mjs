@@ -11,7 +11,7 @@ const known = {
   services: [],
   labels: ['service', 'from', 'to'],
   series: ['service', 'kind', 'type', 'from', 'to', 'match', 'step', 'by'],
-  flame: ['service', 'kind', 'type', 'from', 'to', 'match', 'nodes'],
+  flame: ['service', 'kind', 'type', 'from', 'to', 'match', 'nodes', 'labels'],
   top: ['service', 'kind', 'type', 'from', 'to', 'match', 'limit', 'sort'],
   profile: ['service', 'kind', 'from', 'to', 'match'],
 };

@@ -22,9 +22,9 @@ pageTest(
   async (page, server) => {
     await painted(page);
     await page.click('.segment:has-text("Memory")');
-    await page.waitForFunction(() => document.querySelector('.panel-unit').textContent === 'live bytes');
+    await page.waitForFunction(() => document.querySelector('.panel-unit').textContent === '');
     await page.selectOption('.title-select', 'alloc_space');
-    await page.waitForFunction(() => document.querySelector('.panel-unit').textContent === 'bytes per second');
+    await page.waitForFunction(() => document.querySelector('.panel-unit').textContent === 'per second');
     await page.waitForFunction(() => /[KMG]iB/.test(document.querySelector('.summary').textContent));
     assert.ok(server.requests.some((path) => path.startsWith('/api/v1/top?') && path.includes('type=alloc_space')));
   },

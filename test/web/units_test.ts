@@ -2,7 +2,7 @@
 // Numbers as people say them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { axisFor, digits, formatPoints, formatShare, formatValue } from '../../collector/web/src/units.ts';
+import { axisFor, digits, formatPoints, formatShare, formatValue, isLevel } from '../../collector/web/src/units.ts';
 
 test('durations take the largest unit that fits, with three significant digits', () => {
   assert.equal(formatValue(0, 'nanoseconds'), '0 ns');
@@ -48,6 +48,35 @@ test('allocated bytes are a rate, live bytes a level', () => {
   assert.equal(rate.format(rate.value(10 * 2 ** 20, 10)), '1.00 MiB/s');
   const level = axisFor('inuse_space', 'bytes');
   assert.equal(level.format(level.value(10 * 2 ** 20, 10)), '10.0 MiB');
+});
+
+test('time waited reads as time per second, waits and errors by their number', () => {
+  const delay = axisFor('delay', 'nanoseconds');
+  assert.equal(delay.format(delay.value(3.5e9, 10)) + delay.suffix, '350 ms/s');
+  assert.equal(delay.format(0), '0');
+  assert.equal(delay.format(delay.value(24e9, 10)) + delay.suffix, '2.40 s/s');
+  const waits = axisFor('contentions', 'count');
+  assert.equal(waits.format(waits.value(15_000, 10)) + waits.suffix, '1.50 k/s');
+  const errors = axisFor('exceptions', 'count');
+  assert.equal(errors.name, 'per minute');
+  assert.equal(errors.format(errors.value(2, 60)) + errors.suffix, '2/min');
+  assert.equal(errors.format(errors.value(1, 10)) + errors.suffix, '6/min');
+});
+
+test('moved bytes are a rate, live objects a level that time does not divide', () => {
+  const moved = axisFor('bytes', 'bytes');
+  assert.equal(moved.format(moved.value(512 * 1024 * 10, 10)) + moved.suffix, '512 KiB/s');
+  const live = axisFor('inuse_objects', 'count');
+  assert.equal(live.format(live.value(1234, 10)) + live.suffix, '1.23 k');
+  assert.equal(live.name, '');
+  const allocations = axisFor('alloc_objects', 'count');
+  assert.equal(allocations.format(allocations.value(1000, 10)) + allocations.suffix, '100/s');
+  assert.ok(isLevel('inuse_space') && !isLevel('alloc_space'));
+});
+
+test('wall time over a step reads as threads', () => {
+  const axis = axisFor('wall', 'nanoseconds');
+  assert.equal(axis.format(axis.value(40e9, 10)) + axis.suffix, '4 threads');
 });
 
 test('axis numbers have neither exponent nor trailing zeros', () => {

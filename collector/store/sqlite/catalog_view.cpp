@@ -135,8 +135,9 @@ absl::Status CatalogView::read_stacks(std::int64_t service) {
   status.Update(
       append("SELECT id,function_id,line,mapping_id,address,inlined FROM frame WHERE id>?1 ORDER BY id",
              rows_.frames, [](Statement& s) {
-               return Frame{s.integer(1), s.integer(2), s.integer(3),
-                            static_cast<std::uint64_t>(s.integer(4)), s.integer(5) != 0};
+               return Frame{s.integer(1),      s.integer(2),
+                            s.integer(3),      static_cast<std::uint64_t>(s.integer(4)),
+                            s.integer(5) == 1, s.integer(5) == kLabelFrame};
              }));
   status.Update(append("SELECT id,name,system_name,file,start_line FROM function WHERE id>?1 ORDER BY id",
                        rows_.functions, [](Statement& s) {

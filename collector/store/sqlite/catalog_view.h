@@ -44,6 +44,7 @@ class CatalogView {
     std::int64_t function = 0, line = 0, mapping = 0;
     std::uint64_t address = 0;
     bool inlined = false;
+    bool label = false;
   };
   struct Node {
     std::uint32_t parent = 0;

@@ -43,7 +43,8 @@ class CatalogWriter {
   absl::StatusOr<Id> function(const std::array<Id, 4>& key) { return functions_.id_of(db_, key, added_); }
   // {file, build-id, start, limit, offset}
   absl::StatusOr<Id> mapping(const std::array<Id, 5>& key) { return mappings_.id_of(db_, key, added_); }
-  // {function, line, mapping, address, inlined}
+  // {function, line, mapping, address, inlined}; inlined is kLabelFrame for a sample's label, whose
+  // function's name is "key: value"
   absl::StatusOr<Id> frame(const std::array<Id, 5>& key) { return frames_.id_of(db_, key, added_); }
   // `parent` 0: an outermost frame.
   absl::StatusOr<std::uint32_t> stack_node(Id service, std::uint32_t parent, Id frame);

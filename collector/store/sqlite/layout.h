@@ -25,6 +25,9 @@
 
 namespace siprof::collector::sqlite {
 
+// In column `inlined` of table `frame`: 0 and 1 say what they say, this is no frame but a label of a sample.
+inline constexpr std::int64_t kLabelFrame = 2;
+
 inline constexpr int kLayoutVersion = 1;  // of the catalogue
 // Files of version 1 have no table `reference`: while one is there nothing is swept.
 inline constexpr int kDayVersion = 2;

@@ -1,69 +1,116 @@
 // SPDX-License-Identifier: Apache-2.0
-// How levels (live heap) are added: over the windows of one agent's series their
-// mean counts, series and agents add. Profiles that start at the same time are
-// parts of one window (processes, or one that was split), so they add too.
-// Used by queries on one thread; profiles of a series come by start time.
+// How levels (live heap) are added: at one moment they add over processes, agents and series, over time their
+// mean counts. So each window counts by the time that it covers, of the time that any window does: what runs
+// beside another one adds to it, what follows it (the next start of a service) does not.
+// Used by queries on one thread.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
 #include <string>
-#include <tuple>
 #include <utility>
+#include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "collector/store/sqlite/day_reader.h"
 
 namespace siprof::collector::sqlite {
 
-// The number of windows of each (series, agent).
-class LevelWindows {
+// A longer window is a mistake of its sender, and not worth thousands of steps.
+inline constexpr std::int64_t kLongestSpreadNs = 86'400'000'000'000;
+
+// At least a nanosecond.
+inline std::int64_t covered_ns(const DayProfile& profile) {
+  return profile.duration_ns > 0 && profile.duration_ns <= kLongestSpreadNs ? profile.duration_ns : 1;
+}
+
+// The length of the union of intervals, in nanoseconds.
+class CoveredTime {
  public:
-  void count(std::int64_t series, const DayProfile& profile) {
-    Window& at = windows_[{series, profile.agent}];
-    if (at.count++ > 0 && at.last_start_ns == profile.start_ns) --at.count;
-    at.last_start_ns = profile.start_ns;
+  void add(std::int64_t from_ns, std::int64_t to_ns) {
+    // Windows mostly come by time.
+    if (!parts_.empty() && from_ns >= parts_.back().first && from_ns <= parts_.back().second) {
+      parts_.back().second = std::max(parts_.back().second, to_ns);
+    } else {
+      parts_.emplace_back(from_ns, to_ns);
+    }
+    if (parts_.size() < unite_at_) return;
+    unite();
+    unite_at_ = std::max(kFewParts, 2 * parts_.size());
   }
-  std::int64_t of(std::int64_t series, std::int64_t agent) const {
-    const auto found = windows_.find({series, agent});
-    return found == windows_.end() ? 1 : found->second.count;
+  // 0: nothing.
+  std::int64_t ns() {
+    unite();
+    std::int64_t sum = 0;
+    for (const auto& [from, to] : parts_) sum += to - from;
+    return sum;
   }
 
  private:
-  struct Window {
-    std::int64_t count = 0;
-    std::int64_t last_start_ns = 0;
-  };
-  absl::flat_hash_map<std::pair<std::int64_t, std::int64_t>, Window> windows_;
+  static constexpr std::size_t kFewParts = 4096;  // before those that overlap become one
+
+  void unite() {
+    std::sort(parts_.begin(), parts_.end());
+    std::size_t last = 0;
+    for (std::size_t i = 1; i < parts_.size(); ++i) {
+      if (parts_[i].first <= parts_[last].second)
+        parts_[last].second = std::max(parts_[last].second, parts_[i].second);
+      else
+        parts_[++last] = parts_[i];
+    }
+    if (!parts_.empty()) parts_.resize(last + 1);
+  }
+
+  std::vector<std::pair<std::int64_t, std::int64_t>> parts_;
+  std::size_t unite_at_ = kFewParts;
 };
 
-// The same per step of a chart.
+// The windows of a selection.
+class LevelWindows {
+ public:
+  void count(const DayProfile& profile) {
+    covered_.add(profile.start_ns, profile.start_ns + covered_ns(profile));
+  }
+  // By which the profile's levels count; after all have been counted.
+  double share(const DayProfile& profile) {
+    if (total_ns_ == 0) total_ns_ = std::max<std::int64_t>(1, covered_.ns());
+    return static_cast<double>(covered_ns(profile)) / static_cast<double>(total_ns_);
+  }
+
+ private:
+  CoveredTime covered_;
+  std::int64_t total_ns_ = 0;
+};
+
+// The same per step of a chart. A window counts in each step that it covers a part of: windows aren't aligned
+// to steps, and between two of them is no gap.
 class LevelSteps {
  public:
   explicit LevelSteps(std::int64_t step_ns) : step_ns_(step_ns) {}
 
-  void add(const std::string& label, std::int64_t series, const DayProfile& profile) {
-    Level& at = levels_[{label, profile.start_ns / step_ns_ * step_ns_, series, profile.agent}];
-    if (at.windows == 0 || at.last_start_ns != profile.start_ns) ++at.windows;
-    at.last_start_ns = profile.start_ns;
-    at.sum += static_cast<double>(profile.total);
+  void add(const std::string& label, const DayProfile& profile) {
+    const std::int64_t end = profile.start_ns + covered_ns(profile);
+    for (std::int64_t step = profile.start_ns / step_ns_ * step_ns_; step < end; step += step_ns_) {
+      const std::int64_t from = std::max(step, profile.start_ns), to = std::min(step + step_ns_, end);
+      Level& at = levels_[{label, step}];
+      at.covered.add(from, to);
+      at.sum += static_cast<double>(profile.total) * static_cast<double>(to - from);
+    }
   }
 
-  void add_to(std::map<std::string, std::map<std::int64_t, std::int64_t>>& points) const {
-    for (const auto& [key, level] : levels_)
-      points[std::get<0>(key)][std::get<1>(key)] +=
-          std::llround(level.sum / static_cast<double>(level.windows));
+  void add_to(std::map<std::string, std::map<std::int64_t, std::int64_t>>& points) {
+    for (auto& [key, level] : levels_)
+      points[key.first][key.second] += std::llround(level.sum / static_cast<double>(level.covered.ns()));
   }
 
  private:
   struct Level {
-    double sum = 0;
-    std::int64_t windows = 0;
-    std::int64_t last_start_ns = 0;
+    double sum = 0;  // level × time
+    CoveredTime covered;
   };
-  // Label, step, series, agent.
-  std::map<std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t>, Level> levels_;
+  // Label, step.
+  std::map<std::pair<std::string, std::int64_t>, Level> levels_;
   std::int64_t step_ns_;
 };
 

@@ -46,6 +46,7 @@ StackFrame MergedNames::make_frame(const CatalogView::Frame& frame) {
   out.line = frame.line;
   out.address = frame.address;
   out.inlined = frame.inlined;
+  out.label = frame.label;
   const CatalogView::Function& function = view_.functions()[frame.function];
   out.system_name = string(function.system_name);
   out.file = string(function.file);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "collector/store/kinds.h"
 #include "collector/store/sqlite/layout.h"
 
 namespace siprof::collector::sqlite {
@@ -24,6 +25,11 @@ absl::Status broken(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("the profile is inconsistent: ", what));
 }
 
+absl::string_view text_at(const Profile& profile, std::int64_t index) {
+  if (index < 0 || index >= profile.string_table_size()) return "";
+  return profile.string_table(static_cast<int>(index));
+}
+
 // Ingest has checked the profile; the indices are checked again because a wrong
 // one here would be somebody else's stack for ever.
 class ProfileReader {
@@ -38,6 +44,7 @@ class ProfileReader {
   absl::Status intern_functions();
   absl::Status intern_locations();
   absl::StatusOr<std::uint32_t> stack_of(const perftools::profiles::Sample& sample);
+  absl::StatusOr<std::vector<Id>> labels_of(const perftools::profiles::Sample& sample);
   absl::StatusOr<Id> string(std::int64_t index);
   absl::StatusOr<StackValues> sorted(int types) const;
 
@@ -123,8 +130,33 @@ absl::Status ProfileReader::intern_locations() {
   return absl::OkStatus();
 }
 
+// The frames that stand for them; in the order of the names, so that equal sets are equal.
+absl::StatusOr<std::vector<Id>> ProfileReader::labels_of(const perftools::profiles::Sample& sample) {
+  std::vector<std::string> texts;
+  for (const auto& label : sample.label()) {
+    const absl::string_view key = text_at(profile_, label.key());
+    const absl::string_view value = text_at(profile_, label.str());
+    if (!value.empty() && is_kept_label(key)) texts.push_back(absl::StrCat(key, ": ", value));
+  }
+  std::ranges::sort(texts);
+  std::vector<Id> frames;
+  for (const std::string& text : texts) {
+    const absl::StatusOr<Id> name = catalog_.string(text);
+    if (!name.ok()) return name.status();
+    const absl::StatusOr<Id> function = catalog_.function({*name, 0, 0, 0});
+    if (!function.ok()) return function.status();
+    const absl::StatusOr<Id> frame = catalog_.frame({*function, 0, 0, 0, kLabelFrame});
+    if (!frame.ok()) return frame.status();
+    frames.push_back(*frame);
+  }
+  return frames;
+}
+
 absl::StatusOr<std::uint32_t> ProfileReader::stack_of(const perftools::profiles::Sample& sample) {
-  CatalogWriter::StackHash hash{static_cast<std::uint64_t>(service_), 0};
+  const absl::StatusOr<std::vector<Id>> labels = labels_of(sample);
+  if (!labels.ok()) return labels.status();
+  CatalogWriter::StackHash hash{static_cast<std::uint64_t>(service_), labels->size()};
+  for (const Id label : *labels) hash = hash.then({static_cast<std::uint64_t>(label), 1});
   for (const std::uint64_t location : sample.location_id()) {
     if (location == 0 || location > locations_.size()) return broken("a location id is out of range");
     hash = hash.then(location_hashes_[location - 1]);
@@ -137,6 +169,11 @@ absl::StatusOr<std::uint32_t> ProfileReader::stack_of(const perftools::profiles:
       if (!child.ok()) return child.status();
       node = *child;
     }
+  }
+  for (const Id label : *labels) {
+    const absl::StatusOr<std::uint32_t> child = catalog_.stack_node(service_, node, label);
+    if (!child.ok()) return child.status();
+    node = *child;
   }
   catalog_.remember_stack(hash, node);
   return node;
@@ -180,11 +217,6 @@ absl::StatusOr<StackValues> ProfileReader::sorted(int types) const {
   for (std::size_t t = 0; t < width; ++t)
     for (const std::size_t slot : order) out.values.push_back(values_[slot * width + t]);
   return out;
-}
-
-absl::string_view text_at(const Profile& profile, std::int64_t index) {
-  if (index < 0 || index >= profile.string_table_size()) return "";
-  return profile.string_table(static_cast<int>(index));
 }
 
 absl::Status set_counters(const IncomingProfile& incoming, CatalogWriter& catalog, ProfileRow& row) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A profile on its way into a day file: names replaced by ids of the catalogue,
-// samples summed by stack. Sample labels (pid, thread, thread_id) are dropped
-// here: the store answers per service and resource attribute.
+// samples summed by stack and kept label (is_kept_label), which is a node on top of the
+// stack. Other labels (pid, thread) are dropped here: the store answers per service and resource attribute.
 // Used by the store's writer, inside the catalogue's transaction.
 #pragma once
 

@@ -12,8 +12,6 @@ namespace siprof::collector::sqlite {
 namespace {
 
 constexpr int kMostTries = 3;
-// A longer window is a mistake of its sender, and not worth thousands of steps.
-constexpr std::int64_t kLongestSpreadNs = 86'400'000'000'000;
 constexpr absl::Duration kRemovalTime = absl::Milliseconds(20);
 
 bool matches(const CatalogView::Series& series, const Selection& selection) {
@@ -230,7 +228,7 @@ absl::StatusOr<SeriesTotals> SqliteReader::read_totals(const Selection& selectio
     std::map<std::int64_t, std::int64_t>& points = totals.points[name];
     return day.for_each_total(series.id, selection.range, column, [&](const DayProfile& profile) {
       if (is_level(type))
-        levels.add(name, series.id, profile);
+        levels.add(name, profile);
       else
         spread(profile, step_ns, points);
       return deadline();
@@ -246,7 +244,7 @@ absl::StatusOr<LevelWindows> SqliteReader::count_windows(const Chosen& chosen, c
   LevelWindows windows;
   absl::Status status = walk(chosen, selection, [&](DayReader& day, const CatalogView::Series& series) {
     return day.for_each_total(series.id, selection.range, /*type=*/0, [&](const DayProfile& profile) {
-      windows.count(series.id, profile);
+      windows.count(profile);
       return deadline();
     });
   });
@@ -268,7 +266,7 @@ absl::Status SqliteReader::merge(const Chosen& chosen, const Selection& selectio
     for (const ValueType& t : into.types) columns.push_back(column_of(series, t.type));
     into.facts.period_type = series.period_type;
     return day.for_each_stacks(series.id, selection.range, wanted, [&](const DayProfile& profile) {
-      absl::Status added = into.stacks.add(profile.stacks, columns, windows.of(series.id, profile.agent));
+      absl::Status added = into.stacks.add(profile.stacks, columns, windows.share(profile));
       if (added.ok() && selection.counters) added = into.counters.add(profile.counters, profile.start_ns);
       if (!added.ok()) return added;
       MergedStacks& facts = into.facts;

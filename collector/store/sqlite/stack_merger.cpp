@@ -32,8 +32,7 @@ absl::Status StackMerger::grow(std::size_t needed) {
   return absl::OkStatus();
 }
 
-absl::Status StackMerger::add(absl::string_view stacks, const std::vector<int>& columns,
-                              std::int64_t windows) {
+absl::Status StackMerger::add(absl::string_view stacks, const std::vector<int>& columns, double share) {
   if (absl::Status status = decoder_.decode(stacks, decoded_); !status.ok()) return status;
   const std::size_t count = decoded_.ids.size();
   if (count == 0) return absl::OkStatus();
@@ -48,7 +47,7 @@ absl::Status StackMerger::add(absl::string_view stacks, const std::vector<int>& 
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t id = decoded_.ids[i];
       if (column.level)
-        column.means[id] += static_cast<double>(values[i]) / static_cast<double>(windows);
+        column.means[id] += static_cast<double>(values[i]) * share;
       else if (__builtin_add_overflow(column.sums[id], values[i], &column.sums[id]))
         column.sums[id] = std::numeric_limits<std::int64_t>::max();
     }

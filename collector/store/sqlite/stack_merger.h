@@ -25,8 +25,8 @@ class StackMerger {
   StackMerger(std::vector<ValueType> types, NodeCount node_count);
 
   // `columns[t]` is where type t is in this profile, -1: it isn't. Levels are
-  // divided by `windows`, the number of windows they are averaged over.
-  absl::Status add(absl::string_view stacks, const std::vector<int>& columns, std::int64_t windows);
+  // multiplied by `share`, the part of the time that they are of.
+  absl::Status add(absl::string_view stacks, const std::vector<int>& columns, double share);
 
   // The tree of all stacks that have a value. `view` is locked and knows every node.
   MergedStacks finish(std::int64_t service, CatalogView& view) const;

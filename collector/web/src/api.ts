@@ -35,6 +35,7 @@ export interface Series extends Head {
   series: { label: string; total: number; values: (number | null)[] }[];
 }
 export interface FlameGraph extends Head {
+  counters?: Record<string, number>;
   total: number;
   profiles: number;
   nodes_in_all: number;
@@ -139,7 +140,8 @@ export function getSeries(state: State, signal: AbortSignal): Promise<Series> {
 
 export function getFlame(state: State, signal: AbortSignal): Promise<FlameGraph> {
   const nodes: Query = state.full ? [['nodes', '100000']] : [];
-  return get('api/v1/flame', [...selection(state), ...nodes], signal);
+  // What a thread waited for, what was thrown: on top of its stack. CPU samples have no such labels.
+  return get('api/v1/flame', [...selection(state), ...nodes, ['labels', '1']], signal);
 }
 
 export function getTop(state: State, signal: AbortSignal): Promise<Top> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The lower half of the page: flame graph and top table side by side or alone, the search over both.
 import type { FlameGraph, Top } from './api.ts';
+import { allCounters, collectionFacts } from './collection.ts';
 import { fill, h, update } from './dom.ts';
 import { makePattern, noPattern, type Pattern } from './flame/search.ts';
 import { FlameView } from './flame/view.ts';
@@ -8,7 +9,7 @@ import type { Router } from './router.ts';
 import { SearchBar } from './search_bar.ts';
 import type { State, View } from './state.ts';
 import { TopTable } from './top_table.ts';
-import { formatValue } from './units.ts';
+import { formatValue, isLevel } from './units.ts';
 
 const views: [View, string][] = [
   ['top', 'Top table'],
@@ -116,7 +117,7 @@ export class GraphPanel {
     update(
       this.summary,
       h('strong', {}, formatValue(graph.total, graph.unit)),
-      ` in ${graph.profiles} profile${graph.profiles === 1 ? '' : 's'}`,
+      `${isLevel(graph.type) ? ' on average' : ''} in ${graph.profiles} profile${graph.profiles === 1 ? '' : 's'}`,
       cut
         ? h(
             'button',
@@ -129,6 +130,13 @@ export class GraphPanel {
             'Show all nodes',
           )
         : null,
+      ...collectionFacts(graph.kind, graph.counters ?? {}).map(({ text, warn }) =>
+        h(
+          'span',
+          { class: warn ? 'fact warn' : 'fact', title: allCounters(graph.counters ?? {}) },
+          text,
+        ),
+      ),
     );
   }
 }

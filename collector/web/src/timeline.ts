@@ -201,7 +201,7 @@ export class Timeline {
       ...rows.map(({ label, at, value }) => {
         const swatch = h('span', { class: 'swatch' });
         swatch.style.background = this.color(at);
-        const text = value == null ? 'nothing recorded' : `${this.axis.format(value)}${this.suffix()}`;
+        const text = value == null ? 'nothing recorded' : `${this.axis.format(value)}${this.axis.suffix}`;
         return h(
           'div',
           { class: 'readout-row' },
@@ -214,10 +214,5 @@ export class Timeline {
     const at = left + chart.over.offsetLeft + 14;
     const flip = at + this.readout.offsetWidth > this.plot.clientWidth;
     this.readout.style.transform = `translate(${Math.round(flip ? at - 28 - this.readout.offsetWidth : at)}px, 6px)`;
-  }
-
-  // Cores and threads are words that the number needs; "/s" is in the number's own unit.
-  private suffix(): string {
-    return this.series?.unit === 'nanoseconds' ? ` ${this.axis.name}` : this.series?.unit === 'count' ? '/s' : '';
   }
 }

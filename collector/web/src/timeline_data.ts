@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The answer of /api/v1/series as the chart's columns. Pure.
 import type { Series } from './api.ts';
-import type { Axis } from './units.ts';
+import { isEvents, type Axis } from './units.ts';
 
 // A profile covers about this long, so a step that the range cuts shorter still holds that much.
 const profileSeconds = 10;
@@ -20,15 +20,23 @@ function completeSteps({ times, step, to, series }: Series): number {
   return shown && over >= 2 ? over : times.length;
 }
 
+// Zero where nothing was recorded between two steps where something was.
+function withoutGaps(values: (number | null)[]): (number | null)[] {
+  const first = values.findIndex((value) => value !== null);
+  const last = values.length - 1 - [...values].reverse().findIndex((value) => value !== null);
+  return values.map((value, at) => (value === null && at > first && at < last ? 0 : value));
+}
+
 export function chartColumns(series: Series, axis: Axis): [number[], ...(number | null)[][]] {
   const times = series.times.slice(0, completeSteps(series));
   const seconds = times.map((start) => coveredSeconds(start, series));
-  const columns = series.series.map(({ values }) =>
-    times.map((_, at) => {
-      const value = values[at] ?? null;
+  const columns = series.series.map(({ values }) => {
+    const known = isEvents(series.type) ? withoutGaps(values) : values;
+    return times.map((_, at) => {
+      const value = known[at] ?? null;
       return value === null ? null : axis.value(value, seconds[at]);
-    }),
-  );
+    });
+  });
   return [times, ...columns];
 }
 

@@ -73,33 +73,51 @@ export function formatPoints(change: number): string {
   return `${points > 0 ? '+' : '−'}${Math.abs(points).toFixed(1)}`;
 }
 
-export interface Axis {
-  name: string; // what the axis counts
-  value(total: number, seconds: number): number; // of a step that lasts that long
-  format(value: number): string;
+// Nothing needs no unit.
+function tick(unit: string, suffix = ''): (value: number) => string {
+  return (value) => (value === 0 ? '0' : `${formatValue(value, unit)}${suffix}`);
 }
 
-const countNames: Record<string, string> = {
-  samples: 'samples per second',
-  contentions: 'waits per second',
-  exceptions: 'errors per second',
-  alloc_objects: 'allocations per second',
-};
+export interface Axis {
+  name: string; // of what kind its numbers are, behind the type's name: "Errors raised per minute"
+  value(total: number, seconds: number): number; // of a step that lasts that long
+  format(value: number): string;
+  suffix: string; // what a number that stands alone needs besides: a tick of the axis has the axis's name
+}
 
-// inuse_* is a level, everything else is summed over the step and shown as a rate.
+// Of what comes as events, a window without any has no profile: between two that have one nothing happened.
+export function isEvents(type: string): boolean {
+  return ['delay', 'contentions', 'bytes', 'exceptions'].includes(type);
+}
+
+// inuse_* is what there is at a time; all else adds up over time.
+export function isLevel(type: string): boolean {
+  return type.startsWith('inuse_');
+}
+
+const perSecond = (total: number, seconds: number) => total / seconds;
+
+function levelAxis(unit: string): Axis {
+  return { name: '', value: (total) => total, format: tick(unit), suffix: '' };
+}
+
+// CPU time is cores, and the time of threads is threads: what fraction of one, or how many. Waits are rare,
+// and how long they take is what people look for.
+function timeAxis(type: string): Axis {
+  if (type === 'delay') {
+    return { name: 'per second', value: perSecond, format: tick('nanoseconds', '/s'), suffix: '' };
+  }
+  const name = type === 'cpu' ? 'cores' : 'threads';
+  return { name, value: (total, seconds) => total / 1e9 / seconds, format: digits, suffix: ` ${name}` };
+}
+
 export function axisFor(type: string, unit: string): Axis {
-  if (type.startsWith('inuse_')) {
-    return {
-      name: unit === 'bytes' ? 'live bytes' : 'live objects',
-      value: (total) => total,
-      format: (v) => formatValue(v, unit),
-    };
-  }
-  if (unit === 'nanoseconds') {
-    const name = type === 'cpu' ? 'cores' : type === 'delay' ? 'threads waiting' : 'threads';
-    return { name, value: (total, seconds) => total / 1e9 / seconds, format: digits };
-  }
-  const rate = (total: number, seconds: number) => total / seconds;
-  if (unit === 'bytes') return { name: 'bytes per second', value: rate, format: (v) => `${formatValue(v, unit)}/s` };
-  return { name: countNames[type] ?? `${type} per second`, value: rate, format: (v) => formatValue(v, unit) };
+  if (isLevel(type)) return levelAxis(unit);
+  if (unit === 'nanoseconds') return timeAxis(type);
+  if (unit === 'bytes') return { name: 'per second', value: perSecond, format: tick(unit, '/s'), suffix: '' };
+  const format = tick(unit);
+  // Few a second, if all is well: 0.0333 would be one every half minute.
+  if (type === 'exceptions')
+    return { name: 'per minute', value: (total, seconds) => (60 * total) / seconds, format, suffix: '/min' };
+  return { name: 'per second', value: perSecond, format, suffix: '/s' };
 }
