@@ -14,6 +14,7 @@ As root everything but perf runs as an ordinary user that owns nothing else. Wit
 """
 
 import argparse
+import itertools
 import functools
 import multiprocessing
 import os
@@ -140,10 +141,18 @@ def as_shares(times: Counter) -> dict:
     return {name: 100 * value / total for name, value in times.most_common()}
 
 
+def innermost_code(frames: list):
+    """The function whose code it is. perf doesn't say what was inlined into it."""
+    if not frames:
+        return pprof.Frame("", "", "", 0)
+    place = frames[0].mapping, frames[0].address
+    return [frame for frame in itertools.takewhile(lambda f: (f.mapping, f.address) == place, frames)][-1]
+
+
 def our_shares(profile) -> dict:
     times, at = Counter(), profile.column("cpu")
     for sample in profile.samples:
-        leaf = sample.frames[0] if sample.frames else pprof.Frame("", "", "", 0)
+        leaf = innermost_code(sample.frames)
         times[key(leaf.name, leaf.mapping)] += sample.values[at]
     return as_shares(times)
 

@@ -27,7 +27,7 @@ kMostCopied, kMostCut = 1.0, 0.5  # percent
 
 def row(name: str, run: str, counters: dict) -> tuple:
     """A row of the table, and whether it is good."""
-    samples = int(counters["samples"])
+    samples = int(counters["samples"]) + int(counters.get("events", 0))
     percent = lambda count: 100 * count / samples  # noqa: E731  (a formula)
     copied = {reason: int(counters.get(f"copied_{reason}", 0)) for reason in kReasons}
     cut = sum(int(counters.get(counter, 0)) for counter in kCut)
