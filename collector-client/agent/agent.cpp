@@ -241,12 +241,15 @@ void Agent::cut_if_due(bool now) {
     openers_[session->number()] = session->name_place();
   }
   account_for_self();
-  // Only where a window starts is read off the wall clock, which may be set at any time.
+  // Only where a window starts is read off the wall clock, which may be set at any time. Both clocks are read
+  // after the draining: with a moment from before it the next window would end too early by as much as that
+  // took, and one of milliseconds would follow.
   const absl::Time wall = clock_.now();
-  finisher_->submit(aggregator_.cut(time - last_cut_, wall), std::exchange(openers_, {}));
+  const absl::Time steady_at_wall = steady_now();
+  finisher_->submit(aggregator_.cut(steady_at_wall - last_cut_, wall), std::exchange(openers_, {}));
   for (auto& session : sessions_) session->refresh();
-  last_cut_ = time;
-  next_cut_ = time + until_window_start(wall);
+  last_cut_ = steady_at_wall;
+  next_cut_ = steady_at_wall + until_window_start(wall);
   modules_at_cut_ = modules_.moment();
 }
 

@@ -3,6 +3,7 @@
 // profiles, whole, however they end.
 #include "collector-client/agent/agent.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 
 #include "test/unit/collector-client/agent/fake_process.h"
@@ -153,6 +154,38 @@ TEST_CASE("profiles are cut while a process runs") {
     CHECK(comes_true([&] { return running.exporter.total(0) == round * 10; }));
   }
   CHECK(running.exporter.profiles().size() >= 3);
+}
+
+// Every second look at the wall clock takes 40 ms, as if the machine had been busy before it.
+class HesitantClock : public Clock {
+ public:
+  absl::Time now() const override {
+    if (looks_++ % 2 == 0) usleep(40'000);
+    return Clock::system().now();
+  }
+  std::int64_t monotonic_ns() const override { return Clock::system().monotonic_ns(); }
+
+ private:
+  mutable std::atomic<int> looks_ = 0;
+};
+
+TEST_CASE("windows have their length also when it takes long to cut one") {
+  const AgentPlace place;
+  const HesitantClock clock;
+  FakeProcess process(place.path());
+  AgentSettings settings = quick_settings();
+  settings.window = absl::Milliseconds(200);
+  settings.clock = &clock;
+  RunningAgent running(place, settings);
+  REQUIRE(process.attach());
+  for (std::int64_t round = 1; round <= 8; ++round) {
+    REQUIRE(process.write(10));
+    REQUIRE(comes_true([&] { return running.exporter.total(0) == round * 10; }));
+  }
+  const std::vector<FinishedProfile> profiles = running.exporter.profiles();
+  REQUIRE(profiles.size() >= 8);
+  // The first one began with the agent.
+  for (std::size_t i = 1; i < profiles.size(); ++i) CHECK(profiles[i].duration > absl::Milliseconds(100));
 }
 
 TEST_CASE("a configuration changes the words of the processes it is for") {
