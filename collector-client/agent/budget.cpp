@@ -11,7 +11,9 @@ constexpr int kMostSteps = 40;          // a millionth of the rate
 constexpr int kMostStepsAtOnce = 6;     // an eighth
 constexpr double kRoomForMore = 0.6;    // of the budget: a step back would not exceed it
 constexpr double kWorthLowering = 0.1;  // of the cost
-constexpr double kManySamples = 50;     // in a look: the agent's turns cost little beside them
+constexpr double kRemembered = 10'000;  // samples
+constexpr double kLeastRoom = 0.5;      // of the budget, for samples, whatever the rest costs
+constexpr int kLooksOfRest = 8;  // that the cost of the rest is an average over: windows are cut in bursts
 
 double factor_of(int steps) {
   return std::exp2(0.5 * steps);
@@ -46,12 +48,13 @@ std::uint64_t Budget::share_permille() const {
   return share_ ? static_cast<std::uint64_t>(std::llround(*share_ * 1000)) : 0;
 }
 
-// Turns cost something without samples too: that isn't by the sample, and lower rates wouldn't save it.
-double Budget::agent_ns_of_one(const Spending& spending, double samples) {
-  if (samples == 0) return 0;
-  const double share = static_cast<double>(spending.agent_cpu_ns) / samples;
-  if (samples >= kManySamples) agent_ns_of_one_ = share;
-  return std::min(share, agent_ns_of_one_);
+void Budget::UnitCost::add(std::uint64_t more_ns, double more_samples) {
+  if (samples > kRemembered) {
+    ns /= 2;
+    samples /= 2;
+  }
+  ns += static_cast<double>(more_ns);
+  samples += more_samples;
 }
 
 void Budget::look(const Spending& spending) {
@@ -60,26 +63,28 @@ void Budget::look(const Spending& spending) {
     samples[group_of(static_cast<EventKind>(i))] += static_cast<double>(spending.samples[i]);
   double all = 0;
   for (const double count : samples) all += count;
-  tick_.ns += static_cast<double>(spending.handler_ns);
-  tick_.samples += samples[kTicks];
-  hook_.ns += static_cast<double>(spending.hook_ns);
-  hook_.samples += all - samples[kTicks];
+  tick_.add(spending.handler_ns, samples[kTicks]);
+  hook_.add(spending.hook_ns, all - samples[kTicks]);
+  drain_.add(spending.drain_ns, all);
 
-  const double agent_of_one = agent_ns_of_one(spending, all);
   std::array<double, kGroups> cost{};
   double sum = 0;
   for (int group = 0; group < kGroups; ++group) {
     const double here = group == kTicks ? tick_.of_one() : hook_.of_one();
-    sum += cost[group] = samples[group] * (here + agent_of_one);
+    sum += cost[group] = samples[group] * (here + drain_.of_one());
   }
   const double basis =
       std::max(static_cast<double>(spending.app_cpu_ns), absl::ToDoubleNanoseconds(spending.time) / 10);
   if (basis <= 0) return;
-  const double not_by_the_sample = static_cast<double>(spending.agent_cpu_ns) - all * agent_of_one;
+  const double drained = static_cast<double>(std::min(spending.drain_ns, spending.agent_cpu_ns));
+  const double not_by_the_sample = static_cast<double>(spending.agent_cpu_ns) - drained;
   cost_permille_ = static_cast<std::uint64_t>(std::llround(1000 * (sum + not_by_the_sample) / basis));
+  rest_looks_ = std::min(rest_looks_ + 1, kLooksOfRest);
+  rest_share_ += (not_by_the_sample / basis - rest_share_) / rest_looks_;
   if (!share_) return;
 
-  const double used = sum / (basis * *share_);
+  const double room = std::max(*share_ - rest_share_, kLeastRoom * *share_);
+  const double used = sum / (basis * room);
   if (used > 1) {
     const int more = std::min(kMostStepsAtOnce, static_cast<int>(std::ceil(2 * std::log2(used))));
     for (int group = 0; group < kGroups; ++group) {

@@ -5,7 +5,8 @@
 // The budget is a share of the CPU time that the program uses, or of a tenth of one CPU if it uses less: a
 // program that sleeps is not to be starved of samples. Lowered are the rates of those kinds that cost, in
 // steps of the square root of two, so that they don't change all the time; what they were asked for comes
-// back when there is room. What isn't by the sample (names, unwind tables) is told of and not controlled.
+// back when there is room. What isn't by the sample (the agent's turns, windows, unwind tables) can't be
+// lowered: samples get what it leaves of the budget, and at least half.
 #pragma once
 
 #include <array>
@@ -25,6 +26,7 @@ struct Spending {
   std::uint64_t handler_ns = 0;    // ticks in it
   std::uint64_t hook_ns = 0;       // samples of other kinds in it
   std::uint64_t agent_cpu_ns = 0;  // the agent's, for this process
+  std::uint64_t drain_ns = 0;      // of it on its samples
   std::array<std::uint64_t, kEventKinds> samples{};
 };
 
@@ -46,19 +48,20 @@ class Budget {
   enum Group : std::uint8_t { kTicks, kHeap, kBlock, kErrors, kGroups };
   static Group group_of(EventKind event);
 
-  // Of one sample, over all of the process's life: single measurements are far apart.
+  // Of one sample, over thousands: single measurements are far apart.
   struct UnitCost {
     double ns = 0;
     double samples = 0;
+    void add(std::uint64_t more_ns, double more_samples);
     double of_one() const { return samples > 0 ? ns / samples : 0; }
   };
 
-  double agent_ns_of_one(const Spending& spending, double samples);
-
   std::optional<double> share_;
-  double agent_ns_of_one_ = 5'000;  // until many samples have told
   UnitCost tick_;
   UnitCost hook_;
+  UnitCost drain_;
+  int rest_looks_ = 0;
+  double rest_share_ = 0;             // what isn't by the sample, of what the budget is a share of
   std::array<int, kGroups> steps_{};  // rates are divided by sqrt(2) to this power
   std::uint64_t cost_permille_ = 0;
 };

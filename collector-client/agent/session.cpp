@@ -103,7 +103,9 @@ std::uint64_t Session::drain(bool final) {
   const std::size_t threads_before = thread_names_.size();
   observe_cpu_time(final);
   const auto sink = [this](const RawSample& sample) { add(sample); };
+  const std::uint64_t cpu = cpu_time_ns(CLOCK_THREAD_CPUTIME_ID);
   reader_.drain(sink, final);
+  spending_.drain_ns += cpu_time_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
   drained_to_the_end_ |= final;
   if (final) return samples_ - before;
   const bool mappings_changed = code_.follow();

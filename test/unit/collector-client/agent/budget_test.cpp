@@ -37,8 +37,8 @@ Spending second_of(const Load& load, const Rates& rates) {
       set(EventKind::kError, load.errors / static_cast<double>(rates.error_interval));
   spending.handler_ns = static_cast<std::uint64_t>(ticks * load.ns_in_app);
   spending.hook_ns = static_cast<std::uint64_t>(others * load.ns_in_app);
-  spending.agent_cpu_ns =
-      static_cast<std::uint64_t>(load.agent_base_ns + (ticks + others) * load.ns_in_agent);
+  spending.drain_ns = static_cast<std::uint64_t>((ticks + others) * load.ns_in_agent);
+  spending.agent_cpu_ns = static_cast<std::uint64_t>(load.agent_base_ns) + spending.drain_ns;
   return spending;
 }
 
@@ -70,6 +70,22 @@ TEST_CASE("an allocation storm is sampled less until it keeps to the budget, and
   CHECK(rates.hz == kWanted.hz);
   CHECK(rates.block_interval_ns == kWanted.block_interval_ns);
   CHECK(after(budget, storm, 60) == rates);  // and stays there
+}
+
+TEST_CASE("samples get what the rest leaves of the budget") {
+  Budget budget(0.01);
+  const Load storm{.heap_bytes = 2e10, .agent_base_ns = 4e6};
+  const Rates rates = after(budget, storm, 60);
+  CHECK(cost_of(storm, rates) <= 0.01);
+  CHECK(cost_of(storm, rates) > 0.007);
+}
+
+TEST_CASE("where the rest alone is more than the budget, samples get half of it") {
+  Budget budget(0.01);
+  const Load storm{.heap_bytes = 2e10, .agent_base_ns = 3e7};
+  const double by_the_sample = cost_of(storm, after(budget, storm, 60)) - 0.03;
+  CHECK(by_the_sample <= 0.005);
+  CHECK(by_the_sample > 0.0025);
 }
 
 TEST_CASE("when the storm is over the rate comes back") {
