@@ -67,9 +67,23 @@ __attribute__((always_inline)) inline std::uint64_t frame_pointer_of(const ucont
   return static_cast<std::uint64_t>(context->uc_mcontext.gregs[REG_RBP]);
 }
 
+// As much of a ucontext_t as capture() looks at: the whole one has room for vectors, and app's handlers that
+// make calls may have a small stack.
+struct HereContext {
+  unsigned long flags;
+  ucontext_t* link;
+  stack_t stack;
+  greg_t registers[NGREG];
+
+  const ucontext_t* as_context() const { return reinterpret_cast<const ucontext_t*>(this); }
+};
+static_assert(offsetof(HereContext, stack) == offsetof(ucontext_t, uc_stack));
+static_assert(offsetof(HereContext, registers) == offsetof(ucontext_t, uc_mcontext.gregs));
+static_assert(alignof(HereContext) == alignof(ucontext_t));
+
 // Fills in the registers of `context` as they are here; those that a call may change are zero.
-__attribute__((always_inline)) inline void note_registers(ucontext_t* context) {
-  greg_t* to = context->uc_mcontext.gregs;
+__attribute__((always_inline)) inline void note_registers(HereContext* context) {
+  greg_t* to = context->registers;
   for (int i = 0; i < NGREG; ++i) to[i] = 0;
   asm volatile(
       "leaq 0(%%rip), %%rax\n\t"

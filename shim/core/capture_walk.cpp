@@ -26,7 +26,7 @@ SIPROF_SIGNAL_SAFE std::uint32_t take_lost(EventKind kind) {
   return count < kMostLost ? count : kMostLost;
 }
 
-// On the handler's stack; deeper ones are walked again, into the ring.
+// Room that a chunk must have for a walk to begin there; one that is deeper begins again in an empty chunk.
 constexpr std::uint32_t kUsualFrames = 64;
 
 SIPROF_SIGNAL_SAFE Counter reason_of(WalkEnd end) {
@@ -44,11 +44,8 @@ SIPROF_SIGNAL_SAFE Counter reason_of(WalkEnd end) {
   return Counter::copied_no_tables;
 }
 
-SIPROF_SIGNAL_SAFE FramesRecord* claim_frames(RingWriter* writer, const Event& event, std::uint32_t frames,
-                                              std::uint32_t* bytes) {
-  const auto wanted =
-      static_cast<std::uint32_t>(sizeof(FramesRecord) + padded(event.extra_bytes) + 8 * frames);
-  return reinterpret_cast<FramesRecord*>(writer->claim(wanted, wanted, bytes));
+SIPROF_SIGNAL_SAFE std::uint32_t bytes_for(const Event& event, std::uint32_t frames) {
+  return static_cast<std::uint32_t>(sizeof(FramesRecord)) + padded(event.extra_bytes) + 8 * frames;
 }
 
 // Where the addresses of the record belong.
@@ -76,49 +73,40 @@ struct Walked {
   StackBounds bounds;
 };
 
-enum class Outcome { kWritten, kLost, kNotWalked };
+enum class Outcome { kWritten, kLost, kNotWalked, kTooDeep };
 
-// Into the ring's own memory, when the handler's stack can't hold it.
-SIPROF_SIGNAL_SAFE Outcome walk_deep(RingWriter* writer, const Walked& walked, ThreadState& thread,
-                                     const Event& event) {
-  std::uint32_t bytes = 0;
-  FramesRecord* record = claim_frames(writer, event, kMaxFrames, &bytes);
-  if (record == nullptr) {
-    count_pool_full(event);
-    return Outcome::kLost;
-  }
-  const WalkResult result = walk_stack(walked.tables.view, walked.registers, walked.bounds, walked.bounds,
-                                       frames_of(record, event), kMaxFrames);
-  const bool whole =
-      (result.end == WalkEnd::kComplete || result.end == WalkEnd::kTooDeep) && tables_hold(walked.tables);
-  fill(record, thread, event, walked.tables, result, whole ? 0u : kGivenUp);
+// Empties what a walk has written, so that it can be given back.
+SIPROF_SIGNAL_SAFE void withdraw(RingWriter* writer, FramesRecord* record, std::uint32_t bytes,
+                                 std::uint64_t* addresses, const WalkResult& result) {
+  for (std::uint32_t i = 0; i < result.frames; ++i) addresses[i] = 0;
+  if (writer->shrink(&record->header, bytes, 0) == 0) return;
+  record->sample.head.flags = kGivenUp;
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
-  if (!whole) {
-    count(reason_of(result.end));
-    return Outcome::kNotWalked;
-  }
-  count_walked(result, event);
-  return Outcome::kWritten;
 }
 
-SIPROF_SIGNAL_SAFE Outcome walk_usual(RingWriter* writer, const Walked& walked, ThreadState& thread,
-                                      const Event& event) {
-  std::uint64_t addresses[kUsualFrames];
-  const WalkResult result =
-      walk_stack(walked.tables.view, walked.registers, walked.bounds, walked.bounds, addresses, kUsualFrames);
-  if (result.end == WalkEnd::kTooDeep) return walk_deep(writer, walked, thread, event);
-  if (result.end != WalkEnd::kComplete || !tables_hold(walked.tables)) {
-    count(reason_of(result.end));
-    return Outcome::kNotWalked;
-  }
+// Straight into the ring: the handler's stack may be small. `least` frames have room at least.
+SIPROF_SIGNAL_SAFE Outcome walk_into(RingWriter* writer, const Walked& walked, ThreadState& thread,
+                                     const Event& event, std::uint32_t least) {
   std::uint32_t bytes = 0;
-  FramesRecord* record = claim_frames(writer, event, result.frames, &bytes);
+  auto* record = reinterpret_cast<FramesRecord*>(
+      writer->claim(bytes_for(event, least), bytes_for(event, kMaxFrames), &bytes));
   if (record == nullptr) {
     count_pool_full(event);
     return Outcome::kLost;
   }
+  std::uint64_t* addresses = frames_of(record, event);
+  const std::uint32_t room = (bytes - bytes_for(event, 0)) / 8;
+  const WalkResult result =
+      walk_stack(walked.tables.view, walked.registers, walked.bounds, walked.bounds, addresses, room);
+  const bool cut = result.end == WalkEnd::kTooDeep;
+  const bool holds = tables_hold(walked.tables);
+  if ((result.end != WalkEnd::kComplete && !cut) || !holds || (cut && room < kMaxFrames)) {
+    if (!cut || !holds) count(reason_of(result.end));
+    withdraw(writer, record, bytes, addresses, result);
+    return cut && holds ? Outcome::kTooDeep : Outcome::kNotWalked;
+  }
+  bytes = writer->shrink(&record->header, bytes, bytes_for(event, result.frames));
   fill(record, thread, event, walked.tables, result, 0);
-  copy_bytes(frames_of(record, event), addresses, 8 * result.frames);
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
   count_walked(result, event);
   return Outcome::kWritten;
@@ -173,7 +161,8 @@ bool capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
   } else {
     const Walked walked{tables, registers, {red_zone_start(registers.sp), thread.stack_high}};
     RingWriter writer(header, session, thread, share_of(event.kind));
-    const Outcome outcome = walk_usual(&writer, walked, thread, event);
+    Outcome outcome = walk_into(&writer, walked, thread, event, kUsualFrames);
+    if (outcome == Outcome::kTooDeep) outcome = walk_into(&writer, walked, thread, event, kMaxFrames);
     if (outcome != Outcome::kNotWalked) {
       ++thread.next_sample;
       return outcome == Outcome::kWritten;

@@ -51,10 +51,10 @@ bool Hook::prepare(EventKind kind) {
 __attribute__((noinline)) bool Hook::emit(Event event) {
   const OwnCost cost(thread_, Counter::hook_ns);
   if (event.time_ns == 0) event.time_ns = now_ns_;
-  ucontext_t context;
-  context.uc_stack.ss_flags = SS_DISABLE;
+  HereContext context;
+  context.stack.ss_flags = SS_DISABLE;
   note_registers(&context);
-  return capture(header_, session_, thread_, event, &context);
+  return capture(header_, session_, thread_, event, context.as_context());
 }
 
 }  // namespace siprof::shim

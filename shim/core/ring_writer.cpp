@@ -113,6 +113,18 @@ RecordHeader* RingWriter::claim(std::uint32_t least, std::uint32_t most, std::ui
   return nullptr;
 }
 
+std::uint32_t RingWriter::shrink(const RecordHeader* record, std::uint32_t bytes, std::uint32_t used) {
+  ChunkHeader* chunk = current();
+  if (chunk == nullptr) return bytes;
+  const auto* payload = reinterpret_cast<const char*>(chunk + 1);
+  const auto* start = reinterpret_cast<const char*>(record);
+  if (start < payload || start >= payload + kChunkPayloadBytes) return bytes;
+  const auto at = static_cast<std::uint32_t>(start - payload);
+  std::uint32_t end = at + bytes;
+  // A handler may have taken what comes next.
+  return chunk->reserved.compare_exchange_strong(end, at + used, std::memory_order_relaxed) ? used : bytes;
+}
+
 void RingWriter::seal() {
   ChunkHeader* chunk = current();
   if (chunk == nullptr) return;

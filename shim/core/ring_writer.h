@@ -32,6 +32,12 @@ class RingWriter {
   // 8, least <= kChunkPayloadBytes); `*bytes` says how many. Null: pool is full.
   SIPROF_SIGNAL_SAFE RecordHeader* claim(std::uint32_t least, std::uint32_t most, std::uint32_t* bytes);
 
+  // Gives back the end of a record that was claimed last: `used` of its `bytes` are kept, a multiple of 8.
+  // What is given back is zero again. Returns how many bytes the record has: all, if it isn't the last one
+  // any more.
+  SIPROF_SIGNAL_SAFE std::uint32_t shrink(const RecordHeader* record, std::uint32_t bytes,
+                                          std::uint32_t used);
+
   // Makes a claimed record visible to the agent.
   SIPROF_SIGNAL_SAFE static void commit(RecordHeader* record, RecordKind kind, std::uint32_t bytes) {
     record->bytes = bytes;

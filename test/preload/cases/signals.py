@@ -116,6 +116,19 @@ def small_stacks(session):
     same(session, session.victim("small_stack"))
 
 
+kHandlerBytes = 1024  # what shim/wrap_actions.cpp leaves for it on alternate stacks
+
+
+@case("a_tick_uses_a_kilobyte_of_stack_at_most", hazards=[47])
+def handler_depth(session):
+    """The attach, copied stacks and walked ones; AVX-512 machines leave little beside the kernel's own frame."""
+    result = session.preloaded(session.victim("handler_depth"), hz=250)
+    used = int(result.stdout)
+    print(f"{used} bytes below the kernel's frame")
+    check(int(result.profile.counters["samples"]) > 50, f"{result.profile.counters['samples']} samples: nothing was measured")
+    check(200 < used <= kHandlerBytes - 64, f"a tick used {used} bytes of the stack")
+
+
 @case("a_fault_handler_on_its_own_stack", hazards=[47, 50])
 def altstack(session):
     same(session, session.victim("altstack"))

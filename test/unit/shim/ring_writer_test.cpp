@@ -54,6 +54,35 @@ TEST_CASE("a writer fills a chunk to its last byte before it seals it and claims
   CHECK(pool.chunk(first).owner == (std::uint64_t{1} << 32 | 10));
 }
 
+TEST_CASE("the end of the last record is given back, and the next one begins there") {
+  TestPool pool(4);
+  ThreadState thread = thread_with(10, 1);
+  RingWriter writer(pool.header(), 1, thread);
+  std::uint32_t bytes = 0;
+  RecordHeader* record = writer.claim(800, 2000, &bytes);
+  REQUIRE(record != nullptr);
+  REQUIRE(bytes == 2000);
+  SECTION("a part of it") {
+    CHECK(writer.shrink(record, bytes, 320) == 320);
+    CHECK(reinterpret_cast<char*>(commit_record(writer, 8)) == reinterpret_cast<char*>(record) + 320);
+  }
+  SECTION("all of it") {
+    CHECK(writer.shrink(record, bytes, 0) == 0);
+    CHECK(commit_record(writer, 8) == record);
+  }
+  SECTION("not when another one has come after it") {
+    RecordHeader* next = commit_record(writer, 8);
+    CHECK(writer.shrink(record, bytes, 320) == 2000);
+    CHECK(reinterpret_cast<char*>(next) == reinterpret_cast<char*>(record) + 2000);
+    CHECK(pool.chunk(thread.chunk - 1).reserved == 2008);
+  }
+  SECTION("not when its chunk is full and sealed") {
+    REQUIRE(commit_record(writer, kChunkPayloadBytes - 1000) != nullptr);
+    CHECK(writer.shrink(record, bytes, 320) == 2000);
+    CHECK(pool.owned_chunks() == 2);
+  }
+}
+
 TEST_CASE("a claim looks at a bounded number of chunks and the next one goes on from there") {
   constexpr std::uint32_t kChunks = 512;
   constexpr std::uint32_t kShare = 4 * kSearchedChunks;
