@@ -95,7 +95,9 @@ class Bench:
 
         def both(command):
             recorded = [self.siprof, "record", "--hz", self.options.hz, "-o", folder / "profile", "--", *command]
-            return ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-o", data, "--", *self.as_user(recorded)]
+            # Of all CPUs: a clock of its own for each thread is set at each switch, which costs a virtual machine so
+            # much that it shows as time of whatever call slept.
+            return ["perf", "record", "-q", "-a", "-e", "cpu-clock", "-F", "997", "-g", "-o", data, "--", *self.as_user(recorded)]
 
         profiled = self.run(make, folder, both)
         # In the same folder, so that paths in outputs are the same.
@@ -161,8 +163,21 @@ kFrame = re.compile(r"\s*([0-9a-f]+) (.*) \((.*)\)$")
 
 
 def perf_script(data: Path, *options) -> str:
-    return subprocess.run(["perf", "script", "-i", data, "--no-inline", *options, "-F", "comm,ip,sym,dso"], check=True,
-                          capture_output=True, text=True).stdout
+    return subprocess.run(["perf", "script", "-i", data, "--no-inline", *options], check=True, capture_output=True, text=True).stdout
+
+
+def own_processes(data: Path) -> set:
+    """What perf has started, and all that descends from it."""
+    own = set()
+    for line in perf_script(data, "--show-task-events", "-F", "comm,pid,tid,ip", "-G").split("\n"):
+        started = re.search(r"PERF_RECORD_COMM exec: (?:setpriv|siprof):(\d+)/", line)
+        if started and not own:
+            own.add(started[1])
+        forked = re.search(r"PERF_RECORD_FORK\((\d+):\d+\):\((\d+):", line)
+        if forked and forked[2] in own:
+            own.add(forked[1])
+    assert own, "perf has not seen the program start"
+    return own
 
 
 def user_frame(lines: list):
@@ -175,15 +190,17 @@ def user_frame(lines: list):
 
 def perf_shares(data: Path) -> dict:
     """Self time by perf: the first frame of each sample that is not the kernel's. The agent is left out."""
-    chains = [block.strip("\n").split("\n") for block in perf_script(data).split("\n\n") if block.strip()]
+    fields = ["-F", "comm,pid,ip,sym,dso"]
+    chains = [block.strip("\n").split("\n") for block in perf_script(data, *fields).split("\n\n") if block.strip()]
     # perf prints no frame at all where the frame pointer leads nowhere; the sample has its place all the same.
-    places = perf_script(data, "-G").rstrip("\n").split("\n")
+    places = perf_script(data, "-G", *fields).rstrip("\n").split("\n")
     assert len(chains) == len(places), f"perf script shows {len(chains)} call chains of {len(places)} samples"
-    times: Counter = Counter()
-    for (comm, *frames), place in zip(chains, places):
-        frame = user_frame(frames or [place.strip()[len(comm.strip()):]])
+    own, times = own_processes(data), Counter()
+    for (head, *frames), place in zip(chains, places):
+        comm, pid = head.strip().rsplit(maxsplit=1)
+        frame = user_frame(frames or [place.strip()[len(head.strip()):]])
         # The agent's threads have other names than siprof; it is one static program.
-        if frame and not comm.strip().startswith(("perf", "setpriv")) and os.path.basename(frame[3]) != "siprof":
+        if frame and pid in own and not comm.startswith(("perf", "setpriv")) and os.path.basename(frame[3]) != "siprof":
             times[key(frame[2], frame[3])] += 1
     return as_shares(times)
 
