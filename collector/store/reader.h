@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "collector/store/metric.h"
 
 namespace siprof::collector {
 
@@ -114,12 +116,27 @@ struct MergedStacks {
   std::map<std::string, std::uint64_t> counters;
 };
 
+// What one agent sent of a metric for one window, added over its processes and all labels that aren't asked
+// for.
+struct MetricWindow {
+  std::int64_t start_ns = 0;
+  std::int64_t end_ns = 0;  // after start_ns
+  double value = 0;
+};
+
+struct MetricHistory {
+  std::optional<MetricName> metric;  // unset: never recorded in the range
+  // Label value ("" without a label) to windows, in any order. Windows of a gauge overlap only where more
+  // than one agent, or more than one set of attributes, has the metric at that time.
+  std::map<std::string, std::vector<MetricWindow>> lines;
+};
+
 class StoreReader {
  public:
   virtual ~StoreReader() = default;
 
   // All methods: any thread. Errors: UNAVAILABLE, DATA_LOSS (a damaged file), DEADLINE_EXCEEDED;
-  // of totals() and stacks() besides NOT_FOUND: no such service.
+  // of those that take a selection besides NOT_FOUND: no such service.
 
   virtual absl::StatusOr<std::vector<ServiceInfo>> services() const = 0;
 
@@ -134,6 +151,16 @@ class StoreReader {
 
   // Empty `type`: all types of the kind. Nothing recorded: OK, with profiles = 0.
   virtual absl::StatusOr<MergedStacks> stacks(const Selection& selection, const std::string& type) const = 0;
+
+  // The runtime metrics that the selected series (by their attributes; `kind` is not looked at) have on the
+  // days of the range, by name.
+  virtual absl::StatusOr<std::vector<MetricName>> metric_names(const Selection& selection) const = 0;
+
+  // Windows that start in the range. `matches` and `by` name an attribute or, where a series hasn't got it, a
+  // label of the points. A name that has been sent with several units or types: the latest one.
+  // INVALID_ARGUMENT: more windows than memory should hold.
+  virtual absl::StatusOr<MetricHistory> metric_history(const Selection& selection, const std::string& name,
+                                                       const std::string& by) const = 0;
 };
 
 }  // namespace siprof::collector

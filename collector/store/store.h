@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "collector/store/metric.h"
 #include "profile.pb.h"
 
 namespace siprof::collector {
@@ -27,6 +28,22 @@ struct IncomingProfile {
   std::map<std::string, std::uint64_t> counters;
 };
 
+struct MetricPoint {
+  MetricName metric;
+  std::map<std::string, std::string> labels;  // pid, cpu.mode, …
+  double value = 0;                           // finite; of a counter not negative
+};
+
+// The runtime metrics of one window of one set of attributes: gauges at its end, counters' increases in it.
+struct IncomingMetrics {
+  std::string agent_id;  // with sequence, which profiles and metrics share
+  std::uint64_t sequence = 0;
+  std::int64_t start_unix_ns = 0;
+  std::int64_t duration_ns = 0;
+  std::map<std::string, std::string> attributes;  // service.name is always there
+  std::vector<MetricPoint> points;                // no two with the same name and labels
+};
+
 enum class Stored { kNew, kDuplicate };
 
 class Store {
@@ -39,6 +56,10 @@ class Store {
   // retry later, INVALID_ARGUMENT and OUT_OF_RANGE (older than the retention) are not.
   // Context: ingest's writer thread only.
   virtual std::vector<absl::StatusOr<Stored>> write(std::span<const IncomingProfile> batch) = 0;
+
+  // The same for runtime metrics. What is in the one says nothing about the other: a store that remembers
+  // an agent's highest sequence remembers one for profiles and one for metrics.
+  virtual std::vector<absl::StatusOr<Stored>> write_metrics(std::span<const IncomingMetrics> batch) = 0;
 
   // OK while writes are accepted. Any thread.
   virtual absl::Status ready() const = 0;

@@ -13,10 +13,18 @@ class ForgetfulStore final : public siprof::collector::Store {
  public:
   std::vector<absl::StatusOr<siprof::collector::Stored>> write(
       std::span<const siprof::collector::IncomingProfile> batch) override {
-    return std::vector<absl::StatusOr<siprof::collector::Stored>>(batch.size(),
-                                                                  siprof::collector::Stored::kNew);
+    return all_new(batch.size());
+  }
+  std::vector<absl::StatusOr<siprof::collector::Stored>> write_metrics(
+      std::span<const siprof::collector::IncomingMetrics> batch) override {
+    return all_new(batch.size());
   }
   absl::Status ready() const override { return absl::OkStatus(); }
+
+ private:
+  static std::vector<absl::StatusOr<siprof::collector::Stored>> all_new(std::size_t count) {
+    return std::vector<absl::StatusOr<siprof::collector::Stored>>(count, siprof::collector::Stored::kNew);
+  }
 };
 
 }  // namespace

@@ -15,16 +15,26 @@
 namespace siprof::collector {
 
 std::vector<absl::StatusOr<Stored>> FakeStore::write(std::span<const IncomingProfile> batch) {
+  return write_to(profiles_, batch);
+}
+
+std::vector<absl::StatusOr<Stored>> FakeStore::write_metrics(std::span<const IncomingMetrics> batch) {
+  return write_to(metrics_, batch);
+}
+
+template <typename Incoming>
+std::vector<absl::StatusOr<Stored>> FakeStore::write_to(std::vector<Incoming>& stored,
+                                                        std::span<const Incoming> batch) {
   absl::MutexLock lock(&mutex_);
   const auto released = [this] { return !held_; };
   mutex_.Await(absl::Condition(&released));
   largest_batch_ = std::max(largest_batch_, batch.size());
   std::vector<absl::StatusOr<Stored>> results;
-  for (const IncomingProfile& profile : batch) {
+  for (const Incoming& one : batch) {
     if (!status_.ok()) {
       results.emplace_back(status_);
-    } else if (seen_.emplace(profile.agent_id, profile.sequence).second) {
-      profiles_.push_back(profile);
+    } else if (seen_.emplace(one.agent_id, one.sequence).second) {
+      stored.push_back(one);
       results.emplace_back(Stored::kNew);
     } else {
       results.emplace_back(Stored::kDuplicate);
@@ -66,6 +76,11 @@ std::size_t FakeStore::largest_batch() const {
 std::vector<IncomingProfile> FakeStore::profiles() const {
   absl::MutexLock lock(&mutex_);
   return profiles_;
+}
+
+std::vector<IncomingMetrics> FakeStore::metrics() const {
+  absl::MutexLock lock(&mutex_);
+  return metrics_;
 }
 
 v1::Profile sample_profile(std::uint64_t sequence) {
@@ -153,6 +168,12 @@ bool TestAgent::send_hello(const std::string& agent_id, std::uint32_t version) {
 bool TestAgent::send(const v1::Profile& profile) {
   v1::AgentMessage message;
   *message.mutable_profile() = profile;
+  return send(message);
+}
+
+bool TestAgent::send(const v1::Metrics& metrics) {
+  v1::AgentMessage message;
+  *message.mutable_metrics() = metrics;
   return send(message);
 }
 

@@ -27,6 +27,7 @@ namespace siprof::collector {
 class FakeStore final : public Store {
  public:
   std::vector<absl::StatusOr<Stored>> write(std::span<const IncomingProfile> batch) override;
+  std::vector<absl::StatusOr<Stored>> write_metrics(std::span<const IncomingMetrics> batch) override;
   absl::Status ready() const override;
 
   void fail_with(absl::Status status);  // OK: works again
@@ -35,14 +36,20 @@ class FakeStore final : public Store {
   std::size_t stored() const;
   std::size_t largest_batch() const;
   std::vector<IncomingProfile> profiles() const;
+  std::vector<IncomingMetrics> metrics() const;
 
  private:
+  template <typename Incoming>
+  std::vector<absl::StatusOr<Stored>> write_to(std::vector<Incoming>& stored,
+                                               std::span<const Incoming> batch);
+
   mutable absl::Mutex mutex_;
   absl::Status status_;
   bool held_ = false;
   std::size_t largest_batch_ = 0;
   std::set<std::pair<std::string, std::uint64_t>> seen_;
   std::vector<IncomingProfile> profiles_;
+  std::vector<IncomingMetrics> metrics_;
 };
 
 v1::Profile sample_profile(std::uint64_t sequence);
@@ -80,6 +87,7 @@ class TestAgent {
   bool send(const v1::AgentMessage& message) { return stream_->Write(message); }
   bool send_hello(const std::string& agent_id = kAgentId, std::uint32_t version = 1);
   bool send(const v1::Profile& profile);
+  bool send(const v1::Metrics& metrics);
   std::optional<v1::CollectorMessage> receive();
   // Hello, welcome and the first configuration; fails the test if they don't come.
   v1::Configuration greet(const std::string& agent_id = kAgentId);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/collector/store_support.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
 namespace siprof::collector::test {
@@ -127,6 +130,28 @@ IncomingProfile make_profile(const ProfileSpec& spec, const std::string& folded)
   return incoming;
 }
 
+IncomingMetrics make_metrics(const MetricsSpec& spec, std::vector<MetricPoint> points) {
+  IncomingMetrics incoming;
+  incoming.agent_id = spec.agent;
+  incoming.sequence = spec.sequence;
+  incoming.start_unix_ns = spec.start_s * kSecondNs;
+  incoming.duration_ns = spec.seconds * kSecondNs;
+  incoming.attributes = spec.attributes;
+  incoming.attributes["service.name"] = spec.service;
+  incoming.points = std::move(points);
+  return incoming;
+}
+
+MetricPoint memory(double value, const std::string& pid) {
+  return {{"process.memory.usage", "By", MetricType::kGauge}, {{"pid", pid}}, value};
+}
+
+MetricPoint faults(double value, const std::string& pid, const std::string& type) {
+  return {{"process.paging.faults", "{fault}", MetricType::kCounter},
+          {{"pid", pid}, {"process.paging.fault_type", type}},
+          value};
+}
+
 TestStore::TestStore(const std::string& dir, std::int64_t max_bytes) {
   auto opened =
       sqlite::SqliteStore::open({dir, default_tiers(), max_bytes, [this] { return now_s * kSecondNs; }});
@@ -150,6 +175,33 @@ void TestStore::add(ProfileSpec spec, const std::string& folded) {
   INFO(stored.status().ToString());
   REQUIRE(stored.ok());
   REQUIRE(*stored == Stored::kNew);
+}
+
+absl::StatusOr<Stored> TestStore::write(const MetricsSpec& spec, const std::vector<MetricPoint>& points) {
+  const IncomingMetrics metrics = make_metrics(spec, points);
+  return store->write_metrics({&metrics, 1}).front();
+}
+
+void TestStore::add(MetricsSpec spec, const std::vector<MetricPoint>& points) {
+  spec.sequence = ++sequence_;
+  const absl::StatusOr<Stored> stored = write(spec, points);
+  INFO(stored.status().ToString());
+  REQUIRE(stored.ok());
+  REQUIRE(*stored == Stored::kNew);
+}
+
+std::string windows_of(const TestStore& store, const Selection& selection, const std::string& name,
+                       const std::string& by) {
+  const auto history = store.reader->metric_history(selection, name, by);
+  INFO(history.status().ToString());
+  REQUIRE(history.ok());
+  std::vector<std::string> lines;
+  for (const auto& [line, windows] : history->lines)
+    for (const MetricWindow& window : windows)
+      lines.push_back(absl::StrCat(line, " ", window.start_ns / kSecondNs, " ", window.end_ns / kSecondNs,
+                                   " ", window.value));
+  std::ranges::sort(lines);
+  return absl::StrJoin(lines, "\n");
 }
 
 Selection select(const std::string& service, std::int64_t from_s, std::int64_t to_s) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "collector/store/sqlite/sqlite_reader.h"
 #include "collector/store/sqlite/sqlite_store.h"
@@ -37,6 +38,21 @@ struct ProfileSpec {
   std::map<std::string, std::uint64_t> counters = {{"samples", 3}};
 };
 
+// A window of ten seconds, of one process unless points say otherwise.
+struct MetricsSpec {
+  std::string agent = "0123456789abcdef0123456789abcdef";
+  std::uint64_t sequence = 1;
+  std::int64_t start_s = kNowS - 60;
+  std::int64_t seconds = 10;
+  std::string service = "shop";
+  std::map<std::string, std::string> attributes = {};
+};
+
+IncomingMetrics make_metrics(const MetricsSpec& spec, std::vector<MetricPoint> points);
+// process.memory.usage in By, and process.paging.faults in {fault}, of a process.
+MetricPoint memory(double value, const std::string& pid = "17");
+MetricPoint faults(double value, const std::string& pid = "17", const std::string& type = "minor");
+
 // `folded`: lines of "main;a;b 10", outermost first. Types of cpu: samples/count
 // (1 a line) and cpu/nanoseconds (the number); of heap: inuse_space/bytes. "main;a;@call=read 10": a label.
 IncomingProfile make_profile(const ProfileSpec& spec, const std::string& folded);
@@ -48,6 +64,8 @@ class TestStore {
   absl::StatusOr<Stored> write(const ProfileSpec& spec, const std::string& folded);
   // The same, numbered by itself and checked to be new.
   void add(ProfileSpec spec, const std::string& folded);
+  absl::StatusOr<Stored> write(const MetricsSpec& spec, const std::vector<MetricPoint>& points);
+  void add(MetricsSpec spec, const std::vector<MetricPoint>& points);
 
   std::int64_t now_s = kNowS;
   std::unique_ptr<sqlite::SqliteStore> store;
@@ -59,6 +77,10 @@ class TestStore {
 
 Selection select(const std::string& service = "shop", std::int64_t from_s = kNowS - 3600,
                  std::int64_t to_s = kNowS);
+
+// All windows of a metric, as "line start end value" in seconds, joined by newlines and sorted.
+std::string windows_of(const TestStore& store, const Selection& selection, const std::string& name,
+                       const std::string& by = "");
 
 // CPU time of a selection, samples without a stack included.
 std::int64_t cpu_total(const TestStore& store, const Selection& selection = select());

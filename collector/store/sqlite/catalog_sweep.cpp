@@ -57,6 +57,10 @@ absl::Status list_day(Database& catalog, const std::string& file) {
     status = catalog.run(
         "INSERT OR IGNORE INTO used_series SELECT series_id FROM day.series_range;"
         "INSERT OR IGNORE INTO used SELECT space, id FROM day.reference");
+  if (status.ok() && *version > kDayVersionWithoutMetrics)
+    status = catalog.run(
+        "INSERT OR IGNORE INTO used_series SELECT series_id FROM day.metric_range;"
+        "INSERT OR IGNORE INTO used SELECT -2, metric FROM day.metric_name");
   absl::Status detached = catalog.run("DETACH day");
   status.Update(detached);
   return status;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -21,6 +22,13 @@ struct DayProfile {
   std::int64_t total = 0;      // of the type asked for; only for_each_total
   absl::string_view stacks;    // only for_each_stacks
   absl::string_view counters;  // there only kWithCounters
+};
+
+struct DayMetrics {
+  std::int64_t start_ns = 0;
+  std::int64_t agent = 0;
+  std::int64_t duration_ns = 0;
+  absl::string_view points;
 };
 
 enum class Columns { kStacks, kWithCounters };
@@ -43,11 +51,22 @@ class DayReader {
   absl::Status for_each_stacks(std::int64_t series, TimeRange range, Columns columns,
                                const std::function<absl::Status(const DayProfile&)>& visit);
 
+  // The same of runtime metrics; a file without tables for them (kDayVersionWithoutMetrics) has none.
+  absl::Status for_each_metric_series(const std::function<void(const SeriesRange&)>& visit);
+  absl::Status for_each_metric_name(
+      const std::function<void(std::int64_t series, std::int64_t metric)>& visit);
+  absl::Status for_each_metrics(std::int64_t series, TimeRange range,
+                                const std::function<absl::Status(const DayMetrics&)>& visit);
+
  private:
-  explicit DayReader(Database db) : db_(std::move(db)) {}
+  DayReader(Database db, bool has_metrics) : db_(std::move(db)), has_metrics_(has_metrics) {}
+  absl::Status rows(absl::string_view sql, std::span<const std::int64_t> bound,
+                    const std::function<absl::Status(Statement&)>& visit);
+  absl::Status ranges(absl::string_view sql, const std::function<void(const SeriesRange&)>& visit);
   absl::Status walk(absl::string_view sql, std::int64_t series, TimeRange range,
                     const std::function<absl::Status(Statement&, DayProfile&)>& visit);
   Database db_;
+  bool has_metrics_;
 };
 
 }  // namespace siprof::collector::sqlite

@@ -56,6 +56,18 @@ CREATE TABLE series_range(series_id INTEGER PRIMARY KEY, first_ns INTEGER NOT NU
 CREATE TABLE reference(space INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(space, id)) WITHOUT ROWID;
 )sql";
 
+// metrics: points of one window of one series, see metric_codec.h; the key as of `profile`.
+// metric_name: which metrics a series has that day, so that a list of names reads no points.
+const char kMetricSchema[] = R"sql(
+CREATE TABLE IF NOT EXISTS metrics(series_id INTEGER NOT NULL, start_ns INTEGER NOT NULL,
+  agent_id INTEGER NOT NULL, sequence INTEGER NOT NULL, duration_ns INTEGER NOT NULL, points BLOB NOT NULL,
+  PRIMARY KEY(series_id, start_ns, agent_id, sequence)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS metric_range(series_id INTEGER PRIMARY KEY, first_ns INTEGER NOT NULL,
+  last_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS metric_name(series_id INTEGER NOT NULL, metric INTEGER NOT NULL,
+  PRIMARY KEY(series_id, metric)) WITHOUT ROWID;
+)sql";
+
 std::int64_t day_of(std::int64_t unix_ns) {
   return unix_ns / kDayNs - (unix_ns % kDayNs < 0 ? 1 : 0);
 }

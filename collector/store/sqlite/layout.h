@@ -3,9 +3,9 @@
 //
 //   DIR/lock                 flock(2) of the one collector that has the store open
 //   DIR/catalog.db           names: services, series, functions, stacks
-//   DIR/10s/2023-11-14.db    profiles that start on that day (UTC), one file per tier and day
+//   DIR/10s/2023-11-14.db    profiles and metrics that start on that day (UTC), one file per tier and day
 //
-// A profile is in a day file only after all it refers to is in the catalogue: the
+// A profile or a window of metrics is in a day file only after all it refers to is in the catalogue: the
 // writer commits the catalogue first (synchronous=FULL, so that this order survives
 // a power cut too), then the day. When days were removed, what no day refers to any
 // more leaves the catalogue (catalog_sweep.h). An id is never given out twice, and
@@ -29,8 +29,11 @@ namespace siprof::collector::sqlite {
 inline constexpr std::int64_t kLabelFrame = 2;
 
 inline constexpr int kLayoutVersion = 1;  // of the catalogue
-// Files of version 1 have no table `reference`: while one is there nothing is swept.
-inline constexpr int kDayVersion = 2;
+// Files of version 1 have no table `reference`: while one is there nothing is swept. Those of version 2 have
+// no tables for metrics. The writer adds them to a file of either version that it opens; one of version 1
+// keeps its number, so that it still isn't swept.
+inline constexpr int kDayVersion = 3;
+inline constexpr int kDayVersionWithoutMetrics = 2;
 // Values of reference.space; positive ones are services, whose stack nodes are meant.
 inline constexpr std::int64_t kAgentSpace = -1;
 inline constexpr std::int64_t kStringSpace = -2;
@@ -41,6 +44,7 @@ inline constexpr std::int64_t kDayNs = 86'400'000'000'000;
 
 extern const char kCatalogSchema[];
 extern const char kDaySchema[];
+extern const char kMetricSchema[];  // what kDaySchema and version 2 lack
 
 // Days since 1970-01-01 UTC.
 std::int64_t day_of(std::int64_t unix_ns);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "collector/store/covered_time.h"
 #include "collector/store/sqlite/day_reader.h"
 
 namespace siprof::collector::sqlite {
@@ -24,47 +25,6 @@ inline constexpr std::int64_t kLongestSpreadNs = 86'400'000'000'000;
 inline std::int64_t covered_ns(const DayProfile& profile) {
   return profile.duration_ns > 0 && profile.duration_ns <= kLongestSpreadNs ? profile.duration_ns : 1;
 }
-
-// The length of the union of intervals, in nanoseconds.
-class CoveredTime {
- public:
-  void add(std::int64_t from_ns, std::int64_t to_ns) {
-    // Windows mostly come by time.
-    if (!parts_.empty() && from_ns >= parts_.back().first && from_ns <= parts_.back().second) {
-      parts_.back().second = std::max(parts_.back().second, to_ns);
-    } else {
-      parts_.emplace_back(from_ns, to_ns);
-    }
-    if (parts_.size() < unite_at_) return;
-    unite();
-    unite_at_ = std::max(kFewParts, 2 * parts_.size());
-  }
-  // 0: nothing.
-  std::int64_t ns() {
-    unite();
-    std::int64_t sum = 0;
-    for (const auto& [from, to] : parts_) sum += to - from;
-    return sum;
-  }
-
- private:
-  static constexpr std::size_t kFewParts = 4096;  // before those that overlap become one
-
-  void unite() {
-    std::sort(parts_.begin(), parts_.end());
-    std::size_t last = 0;
-    for (std::size_t i = 1; i < parts_.size(); ++i) {
-      if (parts_[i].first <= parts_[last].second)
-        parts_[last].second = std::max(parts_[last].second, parts_[i].second);
-      else
-        parts_[++last] = parts_[i];
-    }
-    if (!parts_.empty()) parts_.resize(last + 1);
-  }
-
-  std::vector<std::pair<std::int64_t, std::int64_t>> parts_;
-  std::size_t unite_at_ = kFewParts;
-};
 
 // The windows of a selection.
 class LevelWindows {

@@ -80,18 +80,16 @@ absl::StatusOr<std::vector<DayPath>> SqliteReader::days(TimeRange range) const {
 // Names that were swept while a query ran belong to days that it has read: it has to begin anew.
 // And a day's log is removed before the day, so that opening it just then is an error.
 // An I/O error is no limit that this client has reached, as RESOURCE_EXHAUSTED would say.
-template <typename Query>
-auto SqliteReader::unswept(Query query) const -> decltype(query()) {
+absl::Status SqliteReader::unswept(const std::function<absl::Status()>& query) const {
   for (int tries = 0; tries < kMostTries; ++tries) {
     const absl::StatusOr<std::int64_t> before = generation();
     if (!before.ok()) return before.status();
-    auto result = query();
-    if (absl::IsResourceExhausted(result.status()))
-      result = absl::UnavailableError(result.status().message());
+    absl::Status status = query();
+    if (absl::IsResourceExhausted(status)) status = absl::UnavailableError(status.message());
     const absl::StatusOr<std::int64_t> after = generation();
     if (!after.ok()) return after.status();
-    const bool removing = absl::IsUnavailable(result.status()) && tries + 1 < kMostTries;
-    if (*before == *after && !removing) return result;
+    const bool removing = absl::IsUnavailable(status) && tries + 1 < kMostTries;
+    if (*before == *after && !removing) return status;
     if (removing) absl::SleepFor(kRemovalTime);
   }
   return absl::UnavailableError("old profiles are being removed: ask again");
@@ -112,10 +110,11 @@ absl::Status SqliteReader::walk_ranges(
     absl::StatusOr<DayReader> reader = DayReader::open(day.path);
     if (absl::IsNotFound(reader.status())) continue;
     if (!reader.ok()) return reader.status();
-    absl::Status status = reader->for_each_series([&](const SeriesRange& series) {
+    const auto keep = [&](const SeriesRange& series) {
       if (series.first_ns < range.to_ns && series.last_ns >= range.from_ns) found.push_back(series);
-    });
-    if (!status.ok()) return status;
+    };
+    if (absl::Status status = reader->for_each_series(keep); !status.ok()) return status;
+    if (absl::Status status = reader->for_each_metric_series(keep); !status.ok()) return status;
   }
   // After the days, so that every series in them is known.
   const std::lock_guard lock(mutex_);
@@ -129,7 +128,7 @@ absl::Status SqliteReader::walk_ranges(
 }
 
 absl::StatusOr<std::vector<ServiceInfo>> SqliteReader::services() const {
-  return unswept([&] { return read_services(); });
+  return answer_unswept<std::vector<ServiceInfo>>([&] { return read_services(); });
 }
 
 absl::StatusOr<std::vector<ServiceInfo>> SqliteReader::read_services() const {
@@ -147,7 +146,7 @@ absl::StatusOr<std::vector<ServiceInfo>> SqliteReader::read_services() const {
     };
     keep("service.version", info.versions);
     keep("host.name", info.hosts);
-    add_types(series.types, types[name][series.kind]);
+    if (series.kind != kMetricsKind) add_types(series.types, types[name][series.kind]);
   });
   if (!status.ok()) return status;
   std::vector<ServiceInfo> services;
@@ -160,7 +159,8 @@ absl::StatusOr<std::vector<ServiceInfo>> SqliteReader::read_services() const {
 
 absl::StatusOr<std::map<std::string, std::set<std::string>>> SqliteReader::labels(const std::string& service,
                                                                                   TimeRange range) const {
-  return unswept([&] { return read_labels(service, range); });
+  using Values = std::map<std::string, std::set<std::string>>;
+  return answer_unswept<Values>([&] { return read_labels(service, range); });
 }
 
 absl::StatusOr<std::map<std::string, std::set<std::string>>> SqliteReader::read_labels(
@@ -209,7 +209,7 @@ absl::Status SqliteReader::walk(
 
 absl::StatusOr<SeriesTotals> SqliteReader::totals(const Selection& selection, const std::string& type,
                                                   std::int64_t step_ns, const std::string& by) const {
-  return unswept([&] { return read_totals(selection, type, step_ns, by); });
+  return answer_unswept<SeriesTotals>([&] { return read_totals(selection, type, step_ns, by); });
 }
 
 absl::StatusOr<SeriesTotals> SqliteReader::read_totals(const Selection& selection, const std::string& type,
@@ -279,7 +279,7 @@ absl::Status SqliteReader::merge(const Chosen& chosen, const Selection& selectio
 }
 
 absl::StatusOr<MergedStacks> SqliteReader::stacks(const Selection& selection, const std::string& type) const {
-  return unswept([&] { return read_stacks(selection, type); });
+  return answer_unswept<MergedStacks>([&] { return read_stacks(selection, type); });
 }
 
 absl::StatusOr<MergedStacks> SqliteReader::read_stacks(const Selection& selection,

@@ -16,6 +16,7 @@
 #include "collector/store/sqlite/deadline_check.h"
 #include "collector/store/sqlite/layout.h"
 #include "collector/store/sqlite/level_windows.h"
+#include "collector/store/sqlite/metric_row.h"
 
 namespace siprof::collector::sqlite {
 
@@ -30,6 +31,9 @@ class SqliteReader final : public StoreReader {
   absl::StatusOr<SeriesTotals> totals(const Selection& selection, const std::string& type,
                                       std::int64_t step_ns, const std::string& by) const override;
   absl::StatusOr<MergedStacks> stacks(const Selection& selection, const std::string& type) const override;
+  absl::StatusOr<std::vector<MetricName>> metric_names(const Selection& selection) const override;
+  absl::StatusOr<MetricHistory> metric_history(const Selection& selection, const std::string& name,
+                                               const std::string& by) const override;
 
  private:
   // Series that a selection means, by id.
@@ -45,9 +49,26 @@ class SqliteReader final : public StoreReader {
   absl::StatusOr<SeriesTotals> read_totals(const Selection& selection, const std::string& type,
                                            std::int64_t step_ns, const std::string& by) const;
   absl::StatusOr<MergedStacks> read_stacks(const Selection& selection, const std::string& type) const;
+  // sqlite_metrics.cpp
+  absl::StatusOr<std::vector<MetricName>> read_metric_names(const Selection& selection) const;
+  absl::StatusOr<MetricHistory> read_metric_history(const Selection& selection, const std::string& name,
+                                                    const std::string& by) const;
+  absl::StatusOr<Chosen> choose_metrics(const Selection& selection) const;
+  // Calls `visit` for the chosen series that have metrics in a day, with the metrics that they have.
+  absl::Status walk_metrics(const Chosen& chosen, const Selection& selection,
+                            const std::function<absl::Status(DayReader&, const CatalogView::Series&,
+                                                             const std::vector<std::int64_t>&)>& visit) const;
+  absl::StatusOr<std::string> string_of(std::int64_t id) const;
 
-  template <typename Query>
-  auto unswept(Query query) const -> decltype(query());
+  // Runs `query` again where a sweep came between; it has to begin anew then.
+  absl::Status unswept(const std::function<absl::Status()>& query) const;
+  template <typename Answer, typename Query>
+  absl::StatusOr<Answer> answer_unswept(Query query) const {
+    absl::StatusOr<Answer> answer;
+    absl::Status status = unswept([&] { return (answer = query()).status(); });
+    if (!status.ok()) return status;
+    return answer;
+  }
   // Of the catalogue as it is now.
   absl::StatusOr<std::int64_t> generation() const;
   absl::StatusOr<std::vector<DayPath>> days(TimeRange range) const;

@@ -19,9 +19,9 @@ constexpr std::int64_t kAllDays = std::numeric_limits<std::int64_t>::min();
 constexpr char kFloorDay[] = "floor_day";
 constexpr char kSweptDay[] = "swept_day";  // floor_day when the catalogue was last swept
 
-// An error of the engine, as against one of the profile.
+// An error of the engine, as against one of the profile or metrics.
 bool of_engine(const absl::Status& status) {
-  return !status.ok() && !absl::IsInvalidArgument(status);
+  return !status.ok() && !absl::IsInvalidArgument(status) && !absl::IsOutOfRange(status);
 }
 
 }  // namespace
@@ -52,15 +52,21 @@ SqliteStore::SqliteStore(StoreOptions options, StoreLock lock, std::unique_ptr<C
       floor_day_(floor_day) {}
 
 std::vector<absl::StatusOr<Stored>> SqliteStore::write(std::span<const IncomingProfile> batch) {
+  return write_batch<ProfileRow>(batch);
+}
+
+std::vector<absl::StatusOr<Stored>> SqliteStore::write_metrics(std::span<const IncomingMetrics> batch) {
+  return write_batch<MetricRow>(batch);
+}
+
+template <typename Row, typename Incoming>
+SqliteStore::Results SqliteStore::write_batch(std::span<const Incoming> batch) {
   const std::lock_guard guard(mutex_);
   Results results(batch.size(), absl::StatusOr<Stored>(absl::UnavailableError("not written")));
-  if (absl::Status room = make_room(); !room.ok()) {
-    health_.failed(room);
-    std::ranges::fill(results, absl::StatusOr<Stored>(room));
-    return results;
-  }
-  Rows rows;
-  if (absl::Status status = commit_names(batch, results, rows); !status.ok()) {
+  Rows<Row> rows;
+  absl::Status status = make_room();
+  if (status.ok()) status = commit_names(batch, results, rows);
+  if (!status.ok()) {
     health_.failed(status);
     std::ranges::fill(results, absl::StatusOr<Stored>(status));
     return results;
@@ -69,7 +75,8 @@ std::vector<absl::StatusOr<Stored>> SqliteStore::write(std::span<const IncomingP
   return results;
 }
 
-absl::Status SqliteStore::commit_names(std::span<const IncomingProfile> batch, Results& results, Rows& rows) {
+template <typename Row, typename Incoming>
+absl::Status SqliteStore::commit_names(std::span<const Incoming> batch, Results& results, Rows<Row>& rows) {
   if (absl::Status status = catalog_->begin(); !status.ok()) return status;
   if (absl::Status status = make_rows(batch, results, rows); !status.ok()) {
     catalog_->rollback();
@@ -78,13 +85,10 @@ absl::Status SqliteStore::commit_names(std::span<const IncomingProfile> batch, R
   return catalog_->commit();
 }
 
-absl::Status SqliteStore::make_rows(std::span<const IncomingProfile> batch, Results& results, Rows& rows) {
+template <typename Row, typename Incoming>
+absl::Status SqliteStore::make_rows(std::span<const Incoming> batch, Results& results, Rows<Row>& rows) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (absl::Status status = check_time(batch[i]); !status.ok()) {
-      results[i] = status;
-      continue;
-    }
-    absl::StatusOr<ProfileRow> row = make_row(batch[i], *catalog_, encoder_);
+    absl::StatusOr<Row> row = row_of(batch[i]);
     if (of_engine(row.status())) return row.status();
     if (row.ok())
       rows.emplace(i, *std::move(row));
@@ -94,18 +98,31 @@ absl::Status SqliteStore::make_rows(std::span<const IncomingProfile> batch, Resu
   return absl::OkStatus();
 }
 
-absl::Status SqliteStore::check_time(const IncomingProfile& profile) const {
+absl::StatusOr<ProfileRow> SqliteStore::row_of(const IncomingProfile& profile) {
+  if (absl::Status status = check_time(profile.start_unix_ns, "the profile starts"); !status.ok())
+    return status;
+  return make_row(profile, *catalog_, stack_encoder_);
+}
+
+absl::StatusOr<MetricRow> SqliteStore::row_of(const IncomingMetrics& metrics) {
+  if (absl::Status status = check_time(metrics.start_unix_ns, "the metrics start"); !status.ok())
+    return status;
+  return make_row(metrics, *catalog_, metric_encoder_);
+}
+
+absl::Status SqliteStore::check_time(std::int64_t start_ns, absl::string_view what) const {
   const std::int64_t now = options_.now_ns();
-  if (profile.start_unix_ns > now + kMaxAheadNs)
+  if (start_ns > now + kMaxAheadNs)
     return absl::InvalidArgumentError(
-        "the profile starts in the future: check the clocks of agent and collector");
-  if (profile.start_unix_ns < now - finest().keep_ns || day_of(profile.start_unix_ns) < floor_day_)
+        absl::StrCat(what, " in the future: check the clocks of agent and collector"));
+  if (start_ns < now - finest().keep_ns || day_of(start_ns) < floor_day_)
     return absl::OutOfRangeError(
-        "the profile is older than what the store keeps (--retention, --store-bytes)");
+        absl::StrCat(what, " before what the store keeps (--retention, --store-bytes)"));
   return absl::OkStatus();
 }
 
-void SqliteStore::write_days(const Rows& rows, Results& results) {
+template <typename Row>
+void SqliteStore::write_days(const Rows<Row>& rows, Results& results) {
   std::set<std::int64_t> days;
   for (const auto& [index, row] : rows) days.insert(day_of(row.start_ns));
   absl::Status worst;
@@ -116,9 +133,10 @@ void SqliteStore::write_days(const Rows& rows, Results& results) {
     health_.succeeded();
 }
 
-absl::Status SqliteStore::write_day(std::int64_t day, const Rows& rows, Results& results) {
+template <typename Row>
+absl::Status SqliteStore::write_day(std::int64_t day, const Rows<Row>& rows, Results& results) {
   std::vector<std::size_t> indices;
-  std::vector<const ProfileRow*> of_day;
+  std::vector<const Row*> of_day;
   for (const auto& [index, row] : rows) {
     if (day_of(row.start_ns) != day) continue;
     indices.push_back(index);

@@ -38,6 +38,7 @@ class SqliteStore final : public Store {
   static absl::StatusOr<std::unique_ptr<SqliteStore>> open(StoreOptions options);
 
   std::vector<absl::StatusOr<Stored>> write(std::span<const IncomingProfile> batch) override;
+  std::vector<absl::StatusOr<Stored>> write_metrics(std::span<const IncomingMetrics> batch) override;
   absl::Status ready() const override { return health_.ready(); }
 
   // Removes what retention and the size limit say, which write() does too when a day begins or there
@@ -48,16 +49,26 @@ class SqliteStore final : public Store {
  private:
   using Results = std::vector<absl::StatusOr<Stored>>;
   // Rows of a batch, by position in it.
-  using Rows = std::map<std::size_t, ProfileRow>;
+  template <typename Row>
+  using Rows = std::map<std::size_t, Row>;
 
   SqliteStore(StoreOptions options, StoreLock lock, std::unique_ptr<CatalogWriter> catalog,
               std::int64_t floor_day);
   const Tier& finest() const { return options_.tiers.front(); }
-  absl::Status check_time(const IncomingProfile& profile) const;
-  absl::Status make_rows(std::span<const IncomingProfile> batch, Results& results, Rows& rows);
-  absl::Status commit_names(std::span<const IncomingProfile> batch, Results& results, Rows& rows);
-  void write_days(const Rows& rows, Results& results);
-  absl::Status write_day(std::int64_t day, const Rows& rows, Results& results);
+  absl::Status check_time(std::int64_t start_ns, absl::string_view what) const;
+  // These five are the same for profiles and metrics.
+  template <typename Row, typename Incoming>
+  Results write_batch(std::span<const Incoming> batch);
+  template <typename Row, typename Incoming>
+  absl::Status make_rows(std::span<const Incoming> batch, Results& results, Rows<Row>& rows);
+  template <typename Row, typename Incoming>
+  absl::Status commit_names(std::span<const Incoming> batch, Results& results, Rows<Row>& rows);
+  template <typename Row>
+  void write_days(const Rows<Row>& rows, Results& results);
+  template <typename Row>
+  absl::Status write_day(std::int64_t day, const Rows<Row>& rows, Results& results);
+  absl::StatusOr<ProfileRow> row_of(const IncomingProfile& profile);
+  absl::StatusOr<MetricRow> row_of(const IncomingMetrics& metrics);
   absl::StatusOr<DayWriter*> day_writer(std::int64_t day);
   absl::Status remove_day(const Tier& tier, const DayPath& day);
   absl::Status remove_expired();
@@ -74,7 +85,8 @@ class SqliteStore final : public Store {
   Health health_;
   mutable std::mutex mutex_;  // write() against maintain()
   std::unique_ptr<CatalogWriter> catalog_;
-  StackEncoder encoder_;
+  StackEncoder stack_encoder_;
+  MetricEncoder metric_encoder_;
   std::map<std::int64_t, DayWriter> days_;
   // Days before it were removed. One that came back would be mistaken for the
   // old file by a reader that still has that one open.

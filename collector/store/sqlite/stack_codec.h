@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bytes of one profile in a day file: stack ids and values.
 //
-//   byte 0        1: zstd of what follows, 0: as it is
-//   varint n, varint types, n ascending ids as differences,
+//   packed (blob.h): varint n, varint types, n ascending ids as differences,
 //   then n values of the first type, n of the second, …
 //
 // Ids of one service are dense and numbered by first sight, so hot stacks have
 // small ids and differences fit a byte: 1.2 bytes a value instead of 18.
 #pragma once
 
-#include <zstd.h>
-
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -21,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "collector/store/sqlite/blob.h"
 
 namespace siprof::collector::sqlite {
 
@@ -36,10 +33,7 @@ class StackEncoder {
   std::string encode(const StackValues& stacks);
 
  private:
-  struct Free {
-    void operator()(ZSTD_CCtx* c) const { ZSTD_freeCCtx(c); }
-  };
-  std::unique_ptr<ZSTD_CCtx, Free> context_{ZSTD_createCCtx()};
+  BlobPacker packer_;
 };
 
 class StackDecoder {
@@ -48,11 +42,7 @@ class StackDecoder {
   absl::Status decode(absl::string_view bytes, StackValues& out);
 
  private:
-  struct Free {
-    void operator()(ZSTD_DCtx* c) const { ZSTD_freeDCtx(c); }
-  };
-  std::unique_ptr<ZSTD_DCtx, Free> context_{ZSTD_createDCtx()};
-  std::string raw_;
+  BlobUnpacker unpacker_;
 };
 
 // Name id and value pairs of a profile's counters.
