@@ -10,6 +10,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "collector/ingest/metrics_intake.h"
 #include "collector/ingest/profile_intake.h"
 #include "collector/ingest/status_text.h"
 #include "collector/ingest/stream_set.h"
@@ -20,7 +21,7 @@ namespace {
 
 constexpr std::uint32_t kProtocolVersion = 1;
 constexpr std::size_t kAgentIdDigits = 32;
-// Profiles of one stream that wait for the store or for the agent to read the answer.
+// Profiles and metrics of one stream that wait for the store or for the agent to read the answer.
 constexpr std::size_t kMaxUnanswered = 256;
 // How long an agent may leave its answers unread before the stream is cut.
 constexpr absl::Duration kMaxUnread = absl::Seconds(60);
@@ -127,32 +128,35 @@ grpc::Status AgentStream::greet(const v1::Hello& hello) {
 void AgentStream::take_profile(const v1::Profile& profile) {
   context_.metrics.received(profile.pprof_gzip().size());
   auto incoming = take_in(profile, agent_id_, context_.options.limits, absl::Now());
-  if (incoming.ok()) {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (ending_ || finished_) return;
-      ++in_writer_;
-    }
-    return context_.writer.submit(*std::move(incoming), shared_from_this());
-  }
+  if (incoming.ok()) return submit(*std::move(incoming));
   context_.metrics.rejected(refusal_class(incoming.status()));
-  spdlog::info("agent {}: profile {} rejected: {}", agent_id_, profile.sequence(),
-               text_of(incoming.status()));
-  v1::Ack ack;
-  ack.set_sequence(profile.sequence());
-  ack.set_result(v1::Ack::REJECTED);
-  ack.set_reason(text_of(incoming.status()));
-  absl::MutexLock lock(&mutex_);
-  send_ack(ack);
+  reject(profile.sequence(), "profile", incoming.status());
 }
 
 void AgentStream::take_metrics(const v1::Metrics& metrics) {
-  context_.metrics.runtime_metrics_rejected();
-  const absl::Status status = check_metrics(metrics);
+  context_.metrics.metrics_received(static_cast<std::size_t>(metrics.points_size()));
+  auto incoming = take_in(metrics, agent_id_, context_.options.limits, absl::Now());
+  if (incoming.ok()) return submit(*std::move(incoming));
+  context_.metrics.metrics_rejected(refusal_class(incoming.status()));
+  reject(metrics.sequence(), "metrics", incoming.status());
+}
+
+template <typename Incoming>
+void AgentStream::submit(Incoming incoming) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ending_ || finished_) return;
+    ++in_writer_;
+  }
+  context_.writer.submit(std::move(incoming), shared_from_this());
+}
+
+void AgentStream::reject(std::uint64_t sequence, const char* what, const absl::Status& why) {
+  spdlog::info("agent {}: {} {} rejected: {}", agent_id_, what, sequence, text_of(why));
   v1::Ack ack;
-  ack.set_sequence(metrics.sequence());
+  ack.set_sequence(sequence);
   ack.set_result(v1::Ack::REJECTED);
-  ack.set_reason(status.ok() ? "metrics are not stored by this version" : text_of(status));
+  ack.set_reason(text_of(why));
   absl::MutexLock lock(&mutex_);
   send_ack(ack);
 }

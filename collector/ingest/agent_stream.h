@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One agent's stream: hello, then profiles in and acks and configuration out.
+// One agent's stream: hello, then profiles and metrics in and acks and configuration out.
 //
 // gRPC calls On…() on its few threads, one read at a time, so a message is decoded
 // there without the lock; writer and housekeeping call the rest. Messages are raw
@@ -74,6 +74,9 @@ class AgentStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
   grpc::Status greet(const v1::Hello& hello);
   void take_profile(const v1::Profile& profile);
   void take_metrics(const v1::Metrics& metrics);
+  template <typename Incoming>
+  void submit(Incoming incoming);
+  void reject(std::uint64_t sequence, const char* what, const absl::Status& why);
 
   void send(const v1::CollectorMessage& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void send_ack(const v1::Ack& ack) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

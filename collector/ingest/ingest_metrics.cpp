@@ -20,7 +20,7 @@ prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const
 prometheus::Histogram& write_seconds(prometheus::Registry& registry) {
   return prometheus::BuildHistogram()
       .Name("siprof_ingest_write_seconds")
-      .Help("Time that the store took for a batch of profiles.")
+      .Help("Time that the store took for a batch of profiles and metrics.")
       .Register(registry)
       .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
                                                        2.5, 5, 10});
@@ -39,14 +39,23 @@ IngestMetrics::IngestMetrics(prometheus::Registry& registry)
       duplicate_(counter(registry, "siprof_ingest_profiles_duplicate_total", "Profiles delivered again.")),
       rejected_(
           counters(registry, "siprof_ingest_profiles_rejected_total", "Profiles that will never be stored.")),
-      runtime_metrics_rejected_(counter(registry, "siprof_ingest_metrics_rejected_total",
-                                        "Messages with runtime metrics, which this version doesn't store.")),
-      queue_profiles_(gauge(registry, "siprof_ingest_queue_profiles", "Profiles waiting for the store.")),
-      queue_bytes_(
-          gauge(registry, "siprof_ingest_queue_bytes", "Memory of the profiles waiting for the store.")),
+      metrics_received_(counter(registry, "siprof_ingest_metrics_received_total",
+                                "Messages with runtime metrics that arrived.")),
+      points_(counter(registry, "siprof_ingest_metric_points_total", "Points of the metrics that arrived.")),
+      metrics_stored_(counter(registry, "siprof_ingest_metrics_stored_total",
+                              "Messages with runtime metrics stored for the first time.")),
+      metrics_duplicate_(counter(registry, "siprof_ingest_metrics_duplicate_total",
+                                 "Messages with runtime metrics delivered again.")),
+      metrics_rejected_(counters(registry, "siprof_ingest_metrics_rejected_total",
+                                 "Messages with runtime metrics that will never be stored.")),
+      queue_profiles_(
+          gauge(registry, "siprof_ingest_queue_profiles", "Profiles and metrics waiting for the store.")),
+      queue_bytes_(gauge(registry, "siprof_ingest_queue_bytes",
+                         "Memory of the profiles and metrics waiting for the store.")),
       write_seconds_(write_seconds(registry)),
-      store_failures_(counter(registry, "siprof_ingest_store_failures_total",
-                              "Profiles that the store couldn't take at the time; agents send them again.")),
+      store_failures_(
+          counter(registry, "siprof_ingest_store_failures_total",
+                  "Profiles and metrics that the store couldn't take at the time; agents send them again.")),
       reloads_(
           counter(registry, "siprof_ingest_reloads_total", "Changed files read: tokens, configuration.")),
       failed_reloads_(counter(registry, "siprof_ingest_reload_failures_total",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What /metrics says about ingest: one method for each thing that happens to a
-// stream or a profile. Any thread. The registry outlives this.
+// stream, a profile or a message with metrics. Any thread. The registry outlives this.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,14 @@ class IngestMetrics {
   void stored() { stored_.Increment(); }
   void duplicate() { duplicate_.Increment(); }
   void rejected(std::string_view reason) { count(rejected_, reason); }
-  void runtime_metrics_rejected() { runtime_metrics_rejected_.Increment(); }
+
+  // The same of messages with runtime metrics.
+  void metrics_received(std::size_t points) {
+    metrics_received_.Increment(), points_.Increment(static_cast<double>(points));
+  }
+  void metrics_stored() { metrics_stored_.Increment(); }
+  void metrics_duplicate() { metrics_duplicate_.Increment(); }
+  void metrics_rejected(std::string_view reason) { count(metrics_rejected_, reason); }
 
   void set_queue(std::size_t profiles, std::size_t bytes);
   void wrote(absl::Duration took) { write_seconds_.Observe(absl::ToDoubleSeconds(took)); }
@@ -49,7 +56,11 @@ class IngestMetrics {
   prometheus::Counter& stored_;
   prometheus::Counter& duplicate_;
   Counters& rejected_;
-  prometheus::Counter& runtime_metrics_rejected_;
+  prometheus::Counter& metrics_received_;
+  prometheus::Counter& points_;
+  prometheus::Counter& metrics_stored_;
+  prometheus::Counter& metrics_duplicate_;
+  Counters& metrics_rejected_;
   prometheus::Gauge& queue_profiles_;
   prometheus::Gauge& queue_bytes_;
   prometheus::Histogram& write_seconds_;

@@ -3,48 +3,23 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "collector/ingest/attribute_rules.h"
 #include "collector/ingest/pprof_reader.h"
 
 namespace siprof::collector {
 namespace {
 
 constexpr std::array<const char*, 6> kProfileKinds = {"cpu", "wall", "heap", "lock", "io", "errors"};
-constexpr absl::Duration kMaxDuration = absl::Hours(24);
-// A series is identified by its attributes: the limits of the engines that siprof exports to.
-constexpr int kMaxAttributes = 64;
-constexpr std::size_t kMaxAttributeNameBytes = 1'024;
-constexpr std::size_t kMaxAttributeValueBytes = 2'048;
 constexpr int kMaxCounters = 256;
 constexpr std::size_t kMaxCounterNameBytes = 128;
-constexpr int kMaxPoints = 16'000;
 
 absl::Status wrong(const std::string& what) {
   return absl::InvalidArgumentError(what);
-}
-
-template <typename Attributes>
-absl::Status check_attributes(const Attributes& attributes) {
-  if (attributes.size() > kMaxAttributes)
-    return wrong(absl::StrCat("more than ", kMaxAttributes, " attributes"));
-  for (const auto& [name, value] : attributes) {
-    if (name.empty() || name.size() > kMaxAttributeNameBytes) {
-      return wrong(absl::StrCat("an attribute's name needs 1 to ", kMaxAttributeNameBytes, " bytes"));
-    }
-    if (value.size() > kMaxAttributeValueBytes) {
-      return wrong(absl::StrCat("attribute ", absl::Utf8SafeCHexEscape(name.substr(0, 64)),
-                                " is longer than ", kMaxAttributeValueBytes, " bytes"));
-    }
-  }
-  const auto service = attributes.find("service.name");
-  if (service == attributes.end() || service->second.empty())
-    return wrong("attribute service.name is missing");
-  return absl::OkStatus();
 }
 
 absl::Status check_envelope(const v1::Profile& message, const PprofLimits& limits, absl::Time now) {
@@ -53,9 +28,9 @@ absl::Status check_envelope(const v1::Profile& message, const PprofLimits& limit
     return wrong(absl::StrCat("unknown kind '", absl::Utf8SafeCHexEscape(message.kind().substr(0, 64)),
                               "', known are ", absl::StrJoin(kProfileKinds, ", ")));
   }
-  if (message.duration_nanos() <= 0 || absl::Nanoseconds(message.duration_nanos()) > kMaxDuration) {
+  if (message.duration_nanos() <= 0 || absl::Nanoseconds(message.duration_nanos()) > kMaxWindow) {
     return wrong(
-        absl::StrCat("duration_nanos has to be above 0 and at most ", absl::FormatDuration(kMaxDuration)));
+        absl::StrCat("duration_nanos has to be above 0 and at most ", absl::FormatDuration(kMaxWindow)));
   }
   if (message.counters_size() > kMaxCounters)
     return wrong(absl::StrCat("more than ", kMaxCounters, " counters"));
@@ -81,21 +56,6 @@ absl::StatusOr<IncomingProfile> take_in(const v1::Profile& message, const std::s
                          .attributes = {message.attributes().begin(), message.attributes().end()},
                          .profile = *std::move(profile),
                          .counters = {message.counters().begin(), message.counters().end()}};
-}
-
-absl::Status check_metrics(const v1::Metrics& message) {
-  if (message.sequence() == 0) return wrong("sequence numbers start at 1");
-  if (message.points_size() > kMaxPoints) return wrong(absl::StrCat("more than ", kMaxPoints, " points"));
-  for (const v1::MetricPoint& point : message.points()) {
-    if (point.name().empty() || point.name().size() > kMaxAttributeNameBytes)
-      return wrong("a metric without a proper name");
-    if (!v1::MetricPoint::Type_IsValid(point.type()) || point.type() == v1::MetricPoint::TYPE_UNSPECIFIED) {
-      return wrong(absl::StrCat("metric ", point.name(), " is neither gauge nor counter"));
-    }
-    if (!std::isfinite(point.value()))
-      return wrong(absl::StrCat("metric ", point.name(), " has no finite value"));
-  }
-  return check_attributes(message.attributes());
 }
 
 std::string_view refusal_class(const absl::Status& status) {

@@ -17,10 +17,7 @@ namespace siprof::collector {
 absl::StatusOr<IncomingProfile> take_in(const v1::Profile& message, const std::string& agent_id,
                                         const PprofLimits& limits, absl::Time now);
 
-// The same checks for metrics, which aren't stored yet.
-absl::Status check_metrics(const v1::Metrics& message);
-
-// A few fixed words for a counter's label, from an error of the above.
+// A few fixed words for a counter's label, from an error of the above or of metrics_intake.h.
 std::string_view refusal_class(const absl::Status& status);
 
 }  // namespace siprof::collector

@@ -34,12 +34,23 @@ std::size_t estimated_bytes(const perftools::profiles::Profile& profile) {
   return bytes;
 }
 
-std::vector<absl::StatusOr<Stored>> write_checked(Store& store, std::span<const IncomingProfile> batch) {
-  auto results = store.write(batch);
-  if (results.size() == batch.size()) return results;
-  const auto error = absl::InternalError(
-      absl::StrCat("the store answered ", results.size(), " times to ", batch.size(), " profiles"));
-  return std::vector<absl::StatusOr<Stored>>(batch.size(), error);
+std::size_t estimated_bytes(const IncomingMetrics& metrics) {
+  constexpr std::size_t kNodeBytes = 48;  // of a map, besides its texts
+  std::size_t bytes = sizeof(IncomingMetrics) + metrics.points.size() * sizeof(MetricPoint);
+  for (const MetricPoint& point : metrics.points) {
+    bytes += point.metric.name.capacity() + point.metric.unit.capacity();
+    for (const auto& [name, value] : point.labels)
+      bytes += kNodeBytes + 2 * sizeof(std::string) + name.capacity() + value.capacity();
+  }
+  return bytes;
+}
+
+std::vector<absl::StatusOr<Stored>> call(Store& store, std::span<const IncomingProfile> batch) {
+  return store.write(batch);
+}
+
+std::vector<absl::StatusOr<Stored>> call(Store& store, std::span<const IncomingMetrics> batch) {
+  return store.write_metrics(batch);
 }
 
 }  // namespace
@@ -73,10 +84,21 @@ bool ProfileWriter::has_room(const std::shared_ptr<ProfileSource>& source) {
 
 void ProfileWriter::submit(IncomingProfile profile, std::shared_ptr<ProfileSource> source) {
   const std::size_t bytes = estimated_bytes(profile.profile);
+  const std::uint64_t sequence = profile.sequence;
+  queue({std::move(profile), std::move(source), bytes, sequence});
+}
+
+void ProfileWriter::submit(IncomingMetrics metrics, std::shared_ptr<ProfileSource> source) {
+  const std::size_t bytes = estimated_bytes(metrics);
+  const std::uint64_t sequence = metrics.sequence;
+  queue({std::move(metrics), std::move(source), bytes, sequence});
+}
+
+void ProfileWriter::queue(Item item) {
   absl::MutexLock lock(&mutex_);
   if (stopping_) return;
-  queue_.push_back({std::move(profile), std::move(source), bytes});
-  queue_bytes_ += bytes;
+  queue_bytes_ += item.bytes;
+  queue_.push_back(std::move(item));
   metrics_.set_queue(queue_.size(), queue_bytes_);
 }
 
@@ -103,8 +125,8 @@ std::vector<ProfileWriter::Item> ProfileWriter::next_batch() {
 void ProfileWriter::run() {
   for (;;) {
     std::vector<Item> batch = next_batch();
-    // Once one profile of a source couldn't be stored, none after it may be: a store may remember only
-    // the highest sequence, and would then take the one sent again for a duplicate.
+    // Once something of a source couldn't be stored, nothing of its sort after it may be: a store may
+    // remember only the highest sequence, and would then take the one sent again for a duplicate.
     std::erase_if(batch, [](const Item& item) { return item.source->gave_up(); });
     if (!batch.empty()) write(std::move(batch));
     wake_waiting();
@@ -113,42 +135,62 @@ void ProfileWriter::run() {
   }
 }
 
+// Moves what the store is to have out of the batch.
+template <typename Incoming>
+void ProfileWriter::write_all(std::vector<Item>& batch, Results& results) {
+  std::vector<Incoming> all;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    Incoming* incoming = std::get_if<Incoming>(&batch[i].incoming);
+    if (incoming == nullptr) continue;
+    all.push_back(std::move(*incoming));
+    places.push_back(i);
+  }
+  if (all.empty()) return;
+  const Results written = call(store_, all);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (written.size() == all.size())
+      results[places[i]] = written[i];
+    else
+      results[places[i]] = absl::InternalError(
+          absl::StrCat("the store answered ", written.size(), " times to a batch of ", all.size()));
+  }
+}
+
 void ProfileWriter::write(std::vector<Item> batch) {
-  std::vector<IncomingProfile> profiles;
-  profiles.reserve(batch.size());
-  for (Item& item : batch) profiles.push_back(std::move(item.profile));
+  Results results(batch.size(), absl::StatusOr<Stored>(absl::InternalError("not written")));
   const absl::Time start = absl::Now();
-  const auto results = write_checked(store_, profiles);
+  write_all<IncomingProfile>(batch, results);
+  write_all<IncomingMetrics>(batch, results);
   metrics_.wrote(absl::Now() - start);
   const auto failed = std::ranges::find_if(
       results, [](const auto& result) { return !result.ok() && !is_final(result.status()); });
   if (failed != results.end())
     spdlog::warn("the store takes no profiles now: {}", failed->status().ToString());
-  for (std::size_t i = 0; i < batch.size(); ++i) answer(*batch[i].source, profiles[i].sequence, results[i]);
+  for (std::size_t i = 0; i < batch.size(); ++i) answer(batch[i], results[i]);
 }
 
-void ProfileWriter::answer(ProfileSource& source, std::uint64_t sequence,
-                           const absl::StatusOr<Stored>& result) {
+void ProfileWriter::answer(const Item& item, const absl::StatusOr<Stored>& result) {
   if (!result.ok() && !is_final(result.status())) {
     metrics_.store_failed();
-    source.give_up(absl::UnavailableError(
+    item.source->give_up(absl::UnavailableError(
         absl::StrCat("the store takes no profiles now, send them again later: ", text_of(result.status()))));
     return;
   }
   v1::Ack ack;
-  ack.set_sequence(sequence);
+  ack.set_sequence(item.sequence);
   if (!result.ok()) {
     ack.set_result(v1::Ack::REJECTED);
     ack.set_reason(text_of(result.status()));
-    metrics_.rejected("store");
+    item.is_metrics() ? metrics_.metrics_rejected("store") : metrics_.rejected("store");
   } else if (*result == Stored::kDuplicate) {
     ack.set_result(v1::Ack::DUPLICATE);
-    metrics_.duplicate();
+    item.is_metrics() ? metrics_.metrics_duplicate() : metrics_.duplicate();
   } else {
     ack.set_result(v1::Ack::STORED);
-    metrics_.stored();
+    item.is_metrics() ? metrics_.metrics_stored() : metrics_.stored();
   }
-  source.answer(ack);
+  item.source->answer(ack);
 }
 
 // As many as a batch made room for, in the order they came. When none of those has anything left to

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only thread that writes to the store: collects validated profiles of all
-// streams into batches and answers each stream after the store has them.
+// The only thread that writes to the store: collects validated profiles and metrics
+// of all streams into batches and answers each stream after the store has them.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -40,23 +41,31 @@ class ProfileWriter {
   // False while the queue is full; `source` is then told by room_again(). Any thread.
   bool has_room(const std::shared_ptr<ProfileSource>& source);
 
-  // Takes the profile even if there is no room: ask before the work of decoding one. Any thread.
+  // Takes what came even if there is no room: ask before the work of decoding it. Any thread.
   void submit(IncomingProfile profile, std::shared_ptr<ProfileSource> source);
+  void submit(IncomingMetrics metrics, std::shared_ptr<ProfileSource> source);
 
   // Writes what is queued, then ends the thread. What is submitted later is dropped unanswered.
   void stop();
 
  private:
   struct Item {
-    IncomingProfile profile;
+    std::variant<IncomingProfile, IncomingMetrics> incoming;
     std::shared_ptr<ProfileSource> source;
     std::size_t bytes;
+    std::uint64_t sequence;
+    bool is_metrics() const { return std::holds_alternative<IncomingMetrics>(incoming); }
   };
+  // One per item of a batch.
+  using Results = std::vector<absl::StatusOr<Stored>>;
 
+  void queue(Item item);
   void run();
   std::vector<Item> next_batch();
   void write(std::vector<Item> batch);
-  void answer(ProfileSource& source, std::uint64_t sequence, const absl::StatusOr<Stored>& result);
+  template <typename Incoming>
+  void write_all(std::vector<Item>& batch, Results& results);
+  void answer(const Item& item, const absl::StatusOr<Stored>& result);
   void wake_waiting();
   bool batch_is_due() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 

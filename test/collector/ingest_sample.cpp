@@ -56,6 +56,33 @@ perftools::profiles::Profile sample_pprof() {
   return profile;
 }
 
+v1::Metrics sample_metrics(std::uint64_t sequence) {
+  v1::Metrics metrics;
+  metrics.set_sequence(sequence);
+  (*metrics.mutable_attributes())["service.name"] = "shop";
+  const absl::Time end = absl::Now();
+  const auto add = [&](const char* name, const char* unit, const char* pid,
+                       double value) -> v1::MetricPoint& {
+    v1::MetricPoint& point = *metrics.add_points();
+    point.set_name(name);
+    point.set_unit(unit);
+    (*point.mutable_labels())["pid"] = pid;
+    point.set_start_unix_nanos(absl::ToUnixNanos(end - absl::Seconds(10)));
+    point.set_time_unix_nanos(absl::ToUnixNanos(end));
+    point.set_value(value);
+    return point;
+  };
+  for (const char* pid : {"17", "23"}) {
+    add("process.memory.usage", "By", pid, 4096).set_type(v1::MetricPoint::GAUGE);
+    for (const char* mode : {"user", "system"}) {
+      v1::MetricPoint& time = add("process.cpu.time", "s", pid, 0.25);
+      time.set_type(v1::MetricPoint::COUNTER);
+      (*time.mutable_labels())["cpu.mode"] = mode;
+    }
+  }
+  return metrics;
+}
+
 std::string gzip(const std::string& bytes) {
   z_stream stream{};
   if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)

@@ -137,20 +137,6 @@ TEST_CASE("a corrupt profile is rejected with a reason and the stream goes on") 
   CHECK(server.counter("siprof_ingest_profiles_rejected_total", "corrupt") == 1);
 }
 
-TEST_CASE("metrics are answered, not stored by this version") {
-  TestServer server;
-  TestAgent agent(server.channel());
-  agent.greet();
-  v1::AgentMessage message;
-  message.mutable_metrics()->set_sequence(5);
-  (*message.mutable_metrics()->mutable_attributes())["service.name"] = "shop";
-  REQUIRE(agent.send(message));
-  const v1::Ack ack = agent.next_ack();
-  CHECK(ack.sequence() == 5);
-  CHECK(ack.result() == v1::Ack::REJECTED);
-  CHECK(ack.reason() == "metrics are not stored by this version");
-}
-
 TEST_CASE("a bad greeting ends the stream and says why") {
   TestServer server;
   const auto end_after = [&](const std::string& id, std::uint32_t version) {
