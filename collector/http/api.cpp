@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <semaphore>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -12,6 +14,7 @@
 #include "collector/http/api_json.h"
 #include "collector/query/chart.h"
 #include "collector/query/flame.h"
+#include "collector/query/metric_chart.h"
 #include "collector/query/pprof_export.h"
 #include "collector/store/kinds.h"
 
@@ -60,10 +63,11 @@ absl::StatusOr<Answer> Api::get(const std::string& path, const RawParams& raw) c
                      : path == "flame"   ? &Api::flame
                      : path == "top"     ? &Api::top
                      : path == "profile" ? &Api::profile
+                     : path == "metrics" ? &Api::metrics
                                          : nullptr;
   if (query == nullptr)
     return absl::NotFoundError(
-        "there is no such path; /api/v1/ has services, labels, series, flame, top and profile");
+        "there is no such path; /api/v1/ has services, labels, series, flame, top, profile and metrics");
   if (!turns_->take(limits_.wait_for_turn))
     return absl::ResourceExhaustedError("too many queries at once: ask again in a moment");
   const std::unique_ptr<Turns, void (*)(Turns*)> turn(turns_.get(), [](Turns* turns) { turns->give(); });
@@ -195,6 +199,54 @@ absl::StatusOr<Answer> Api::profile(const RawParams& raw) const {
     params->type = stacks->types.front().type;
   }
   return Answer{"application/octet-stream", gzip_pprof(make_pprof(*stacks, params->type))};
+}
+
+absl::StatusOr<Answer> Api::metrics(const RawParams& raw) const {
+  absl::StatusOr<Params> params =
+      parse_params(raw, {"service", "name", "from", "to", "match", "step", "by"}, now_ns_());
+  if (!params.ok()) return params.status();
+  Selection& selection = params->selection;
+  selection.deadline = absl::Now() + limits_.query_time;
+  if (params->name.empty()) return metric_names(*params);
+  const absl::StatusOr<std::int64_t> step_s = choose_step(params->step_s, selection.range);
+  if (!step_s.ok()) return step_s.status();
+  params->step_s = *step_s;
+  absl::StatusOr<MetricHistory> history = reader_.metric_history(selection, params->name, params->by);
+  if (!history.ok()) return history.status();
+  const absl::StatusOr<MetricName> metric = history->metric ? *history->metric : known_metric(*params);
+  if (!metric.ok()) return metric.status();
+  MetricChart chart = make_metric_chart(*std::move(history), selection.range, *step_s, kMaxChartLines);
+  // Without `by` there is always the one line.
+  if (params->by.empty() && chart.lines.empty()) {
+    const std::vector<std::optional<double>> none(chart.times_s.size());
+    chart.lines.push_back({"", 0, none, none});
+  }
+  return json_answer(metric_chart_json(*params, *metric, chart));
+}
+
+absl::StatusOr<Answer> Api::metric_names(const Params& params) const {
+  for (const auto& [name, given] :
+       {std::pair("step", params.step_s != 0), std::pair("by", !params.by.empty())})
+    if (given)
+      return absl::InvalidArgumentError(
+          absl::StrCat("parameter ", name, ": it needs `name`; without one the answer lists the metrics"));
+  const absl::StatusOr<std::vector<MetricName>> metrics = reader_.metric_names(params.selection);
+  if (!metrics.ok()) return metrics.status();
+  return json_answer(metric_names_json(params, *metrics));
+}
+
+absl::StatusOr<MetricName> Api::known_metric(const Params& params) const {
+  Selection all = params.selection;
+  all.range = {};
+  all.matches = {};
+  const absl::StatusOr<std::vector<MetricName>> metrics = reader_.metric_names(all);
+  if (!metrics.ok()) return metrics.status();
+  const auto found = std::ranges::find(*metrics, params.name, &MetricName::name);
+  if (found != metrics->end()) return *found;
+  if (metrics->empty()) return absl::InvalidArgumentError("parameter name: this service has sent no metrics");
+  const auto append = [](std::string* out, const MetricName& metric) { absl::StrAppend(out, metric.name); };
+  return absl::InvalidArgumentError(
+      absl::StrCat("parameter name: write one of ", absl::StrJoin(*metrics, ", ", append)));
 }
 
 }  // namespace siprof::collector

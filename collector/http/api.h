@@ -41,6 +41,10 @@ class Api {
   absl::StatusOr<Answer> flame(const RawParams& raw) const;
   absl::StatusOr<Answer> top(const RawParams& raw) const;
   absl::StatusOr<Answer> profile(const RawParams& raw) const;
+  absl::StatusOr<Answer> metrics(const RawParams& raw) const;
+  absl::StatusOr<Answer> metric_names(const Params& params) const;
+  // What a metric that has no data in a selection is, or an error that names the known ones.
+  absl::StatusOr<MetricName> known_metric(const Params& params) const;
   // The unit of a type that has no data in a selection, or an error that names the known types.
   absl::StatusOr<std::string> unit_of(const Params& params) const;
 

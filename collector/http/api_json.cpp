@@ -30,6 +30,16 @@ Json kind_json(const KindInfo& kind) {
   return {{"kind", kind.kind}, {"default_type", default_type}, {"types", types}};
 }
 
+const char* name_of(MetricType type) {
+  return type == MetricType::kGauge ? "gauge" : "counter";
+}
+
+Json numbers(const std::vector<std::optional<double>>& values) {
+  Json list = Json::array();
+  for (const std::optional<double>& value : values) value ? list.push_back(*value) : list.push_back(nullptr);
+  return list;
+}
+
 }  // namespace
 
 std::string dump(const Json& json) {
@@ -95,6 +105,35 @@ void add_top_json(const TopTable& top, const std::optional<TopTable>& before, Js
     }
     json["functions"].push_back(std::move(row));
   }
+}
+
+Json metric_names_json(const Params& params, const std::vector<MetricName>& metrics) {
+  Json list = Json::array();
+  for (const MetricName& metric : metrics)
+    list.push_back({{"name", metric.name}, {"unit", metric.unit}, {"type", name_of(metric.type)}});
+  return {{"service", params.selection.service},
+          {"from", seconds(params.selection.range.from_ns)},
+          {"to", seconds(params.selection.range.to_ns)},
+          {"metrics", list}};
+}
+
+Json metric_chart_json(const Params& params, const MetricName& metric, const MetricChart& chart) {
+  Json json = {{"service", params.selection.service},
+               {"name", metric.name},
+               {"unit", metric.unit},
+               {"type", name_of(metric.type)},
+               {"from", seconds(params.selection.range.from_ns)},
+               {"to", seconds(params.selection.range.to_ns)},
+               {"step", params.step_s},
+               {"times", chart.times_s},
+               {"series", Json::array()}};
+  const char* beside = metric.type == MetricType::kGauge ? "max" : "rate";
+  for (const MetricLine& line : chart.lines)
+    json["series"].push_back({{"label", line.label},
+                              {"total", line.total},
+                              {"values", numbers(line.values)},
+                              {beside, numbers(line.beside)}});
+  return json;
 }
 
 std::string flame_json(Json head, const FlameGraph& flame, std::uint64_t profiles) {

@@ -10,6 +10,7 @@
 #include "collector/http/params.h"
 #include "collector/query/chart.h"
 #include "collector/query/flame.h"
+#include "collector/query/metric_chart.h"
 #include "collector/query/top.h"
 #include "collector/store/reader.h"
 
@@ -25,6 +26,10 @@ nlohmann::ordered_json head_json(const Params& params, const std::string& unit);
 
 void add_chart_json(const Chart& chart, nlohmann::ordered_json& json);
 void add_top_json(const TopTable& top, const std::optional<TopTable>& before, nlohmann::ordered_json& json);
+
+nlohmann::ordered_json metric_names_json(const Params& params, const std::vector<MetricName>& metrics);
+nlohmann::ordered_json metric_chart_json(const Params& params, const MetricName& metric,
+                                         const MetricChart& chart);
 
 std::string flame_json(nlohmann::ordered_json head, const FlameGraph& flame, std::uint64_t profiles);
 

@@ -14,6 +14,7 @@ constexpr const char* kPaths[] = {"/",
                                   "/api/v1/services",
                                   "/api/v1/labels",
                                   "/api/v1/series",
+                                  "/api/v1/metrics",
                                   "/api/v1/flame",
                                   "/api/v1/top",
                                   "/api/v1/profile"};

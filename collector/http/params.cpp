@@ -71,11 +71,19 @@ absl::Status parse_step(const std::string& text, std::int64_t& step_s) {
   return status;
 }
 
+absl::Status parse_metric_name(const std::string& text, std::string& out) {
+  if (text.empty())
+    return absl::InvalidArgumentError("write a metric's name, such as process.memory.usage, or leave it out");
+  out = text;
+  return absl::OkStatus();
+}
+
 // One parameter that isn't a time.
 absl::Status parse_one(const std::string& name, const std::string& value, Params& params) {
   if (name == "service") return params.selection.service = value, absl::OkStatus();
   if (name == "kind") return parse_kind(value, params.selection.kind);
   if (name == "type") return params.type = value, absl::OkStatus();
+  if (name == "name") return parse_metric_name(value, params.name);
   if (name == "match") return parse_match(value, params.selection.matches);
   if (name == "step") return parse_step(value, params.step_s);
   if (name == "by") return params.by = value, absl::OkStatus();
@@ -138,7 +146,7 @@ absl::StatusOr<Params> parse_params(const RawParams& raw, std::initializer_list<
       return wrong(name, status.message());
   }
   if (absl::Status status = parse_range(raw, now_ns, params.selection.range); !status.ok()) return status;
-  const bool is_query = std::find(known.begin(), known.end(), "kind") != known.end();
+  const bool is_query = std::find(known.begin(), known.end(), "match") != known.end();
   if (is_query && params.selection.service.empty())
     return wrong("service", "it is required; /api/v1/services lists them");
   if (params.type.empty()) params.type = std::string(find_kind(params.selection.kind)->default_type);

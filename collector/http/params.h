@@ -20,6 +20,7 @@ namespace siprof::collector {
 struct Params {
   Selection selection;
   std::string type;
+  std::string name;         // of a metric; empty: all of them
   std::int64_t step_s = 0;  // 0: not given
   std::string by;
   std::size_t nodes = 8192;
@@ -29,7 +30,7 @@ struct Params {
 };
 
 // `known` are the names that this path takes. `service` is required where
-// `kind` is known. Errors: INVALID_ARGUMENT, naming the parameter.
+// `match` is known. Errors: INVALID_ARGUMENT, naming the parameter.
 absl::StatusOr<Params> parse_params(const RawParams& raw, std::initializer_list<absl::string_view> known,
                                     std::int64_t now_ns);
 

@@ -45,6 +45,25 @@ class StrictReader final : public StoreReader {
     check(selection);
     return MergedStacks();
   }
+  absl::StatusOr<std::vector<MetricName>> metric_names(const Selection& selection) const override {
+    check(selection);
+    return std::vector<MetricName>{{"process.memory.usage", "By", MetricType::kGauge},
+                                   {"process.cpu.time", "s", MetricType::kCounter}};
+  }
+  // One window at each end of the range, so that charts are made of whatever range is asked for.
+  absl::StatusOr<MetricHistory> metric_history(const Selection& selection, const std::string& name,
+                                               const std::string& by) const override {
+    check(selection);
+    if (name.empty() || !is_plain_text(name)) fail("a wrong metric");
+    if (!is_plain_text(by)) fail("by isn't text");
+    MetricHistory history;
+    if (name.size() % 2 == 0) return history;
+    const TimeRange range = selection.range;
+    history.metric = {name, "By", name.size() % 3 == 0 ? MetricType::kGauge : MetricType::kCounter};
+    history.lines[by] = {{range.from_ns, range.from_ns + 1, 1},
+                         {range.to_ns - 1, range.to_ns + 90'000'000'000, 2}};
+    return history;
+  }
 
  private:
   [[noreturn]] static void fail(const char* what) {
@@ -71,6 +90,9 @@ const char* const kSeeds[] = {
     "series?service=shop&from=2023-11-14T22:13:20Z&to=now&match=service.version=1.2&match=host.name%3Da",
     "flame?service=shop&nodes=8192&from=now-15m&type=samples",
     "top?service=shop&limit=100&sort=total&kind=heap",
+    "metrics?service=shop&from=now-15m&match=pid=17",
+    "metrics?service=shop&name=process.memory.usage&step=60&by=pid&match=host.name%3Da",
+    "metrics?service=shop&name=process.cpu.time&from=now-1h&to=now-1m",
     "profile?service=%E2%82%AC+x&match=a%3Db&to=1700000000.123456789",
 };
 
