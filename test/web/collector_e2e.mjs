@@ -141,6 +141,24 @@ test('the timeline can be grouped by each label', async () => {
   }
 });
 
+test('runtime metrics are charts, and the numbers in them the API’s', async () => {
+  const { service, from, to } = selection;
+  const { metrics } = await ask('metrics', { service, from, to });
+  if (collector) assert.ok(metrics.length >= 9, 'the made-up agents send metrics');
+  await open({ ...selection, metrics: '1' });
+  if (metrics.length === 0) return page.waitForSelector('.metrics-empty strong');
+  await page.waitForSelector('.metric .u-over');
+  assert.ok((await page.locator('.metric').count()) >= Math.min(metrics.length, 7));
+  const memory = page.locator('.metric', { has: page.locator('.metric-title:text-is("Memory (RSS)")') });
+  const text = await memory.locator('.metric-values').textContent();
+  const { series } = await ask('metrics', { service, from, to, name: 'process.memory.usage', step: '10' });
+  const last = series[0].values.findLast((value) => value !== null);
+  const [, shown, unit] = /^([\d.]+) (MiB|GiB)/.exec(text);
+  const bytes = Number(shown) * { MiB: 2 ** 20, GiB: 2 ** 30 }[unit];
+  assert.ok(Math.abs(bytes / last - 1) < 0.01, `${text}: ${last}`);
+  if (collector) assert.match(await memory.locator('.metric-note').textContent(), /^limit [\d.]+ GiB$/);
+});
+
 test('the download is a gzip file', async () => {
   await open(selection);
   const href = await page.getAttribute('a[download]', 'href');

@@ -112,6 +112,14 @@ test('without a service in the link the latest one is shown, with its first kind
   assert.equal(chosen?.unit, 'nanoseconds');
 });
 
+test('a service that has sent runtime metrics alone is shown only where it is asked for or nothing else is there', () => {
+  const quiet = service('quiet', 9, []); // sends runtime metrics alone
+  assert.equal(resolveSelection({ ...defaults }, [quiet, service('a', 1, ['cpu'])])?.service.service, 'a');
+  assert.equal(resolveSelection({ ...defaults }, [service('a', 1, ['cpu']), quiet])?.service.service, 'a');
+  assert.equal(resolveSelection({ ...defaults }, [quiet])?.kind.kind, 'cpu');
+  assert.equal(resolveSelection({ ...defaults, service: 'quiet' }, [quiet, service('a', 1, ['cpu'])])?.type, 'cpu');
+});
+
 test('a service that is not known is not replaced by another', () => {
   assert.equal(resolveSelection({ ...defaults, service: 'gone' }, [service('a', 1, ['cpu'])]), undefined);
 });

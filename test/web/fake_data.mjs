@@ -123,3 +123,57 @@ export function top(graph) {
     return { ...row, self_share, total_share, before: { self_share: self_share * drift, total_share: total_share * drift } };
   });
 }
+
+const gauge = (name, unit) => ({ name, unit, type: 'gauge' });
+const counter = (name, unit) => ({ name, unit, type: 'counter' });
+
+// What the shop's first service sends; the others send none.
+export const metrics = [
+  gauge('container.cpu.limit', '{cpu}'),
+  gauge('container.memory.limit', 'By'),
+  counter('cpython.gc.collections', '{collection}'),
+  counter('process.context_switches', '{context_switch}'),
+  counter('process.cpu.time', 's'),
+  gauge('process.cpu.utilization', '1'),
+  counter('process.disk.io', 'By'),
+  gauge('process.memory.usage', 'By'),
+  gauge('process.memory.virtual', 'By'),
+  counter('process.paging.faults', '{fault}'),
+  gauge('process.thread.count', '{thread}'),
+  gauge('process.unix.file_descriptor.count', '{file_descriptor}'),
+  gauge('queue.depth', '{job}'),
+];
+
+// Lines by label and how large they are: a level, or the increase a second.
+const lines = {
+  'container.cpu.limit': { '': 4 },
+  'container.memory.limit': { '': 2 * 2 ** 30 },
+  'cpython.gc.collections': { 0: 6, 1: 0.5, 2: 0.02 },
+  'process.context_switches': { voluntary: 2400, involuntary: 310 },
+  'process.cpu.time': { user: 1.6, system: 0.35 },
+  'process.cpu.utilization': { user: 0.2, system: 0.04 },
+  'process.disk.io': { read: 6.5e6, write: 1.4e6 },
+  'process.memory.usage': { '': 9.4e8 },
+  'process.memory.virtual': { '': 4e9 },
+  'process.paging.faults': { minor: 900, major: 0.4 },
+  'process.thread.count': { '': 42 },
+  'process.unix.file_descriptor.count': { '': 187 },
+  'queue.depth': { '': 3 },
+};
+
+// `by` splits where it is asked for, else all is one line. Limits stand still.
+export function metricHistory(about, metric, by, load) {
+  const known = Object.entries(lines[metric.name]);
+  const wanted = by ? known : [['', known.reduce((sum, [, size]) => sum + size, 0)]];
+  const still = metric.name.endsWith('.limit');
+  const series = wanted.map(([label, size], line) => {
+    const levels = about.times.map((at) => (still ? size : size * (0.6 + 0.4 * load(at, line))));
+    if (metric.type === 'gauge') {
+      const peaks = levels.map((value, at) => (still ? value : value * (1.05 + 0.3 * noise(about.times[at] / 10 + line))));
+      return { label, total: levels.reduce((a, b) => a + b, 0) / levels.length, values: levels, max: peaks };
+    }
+    const sums = levels.map((value) => value * about.step);
+    return { label, total: sums.reduce((a, b) => a + b, 0), values: sums, rate: levels };
+  });
+  return { ...metric, ...about, series };
+}

@@ -101,8 +101,8 @@ export function pixel(page, { x, y }) {
   );
 }
 
-export async function drag(page, fromShare, toShare) {
-  const box = await page.locator('.u-over').boundingBox();
+export async function drag(page, fromShare, toShare, chart = '.timeline .u-over') {
+  const box = await page.locator(chart).boundingBox();
   const at = (share) => [box.x + box.width * share, box.y + box.height / 2];
   await page.mouse.move(...at(fromShare));
   await page.mouse.down();

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { flame, labels, noise, nowS, services, top, treeOf, units } from './fake_data.mjs';
+import { flame, labels, metricHistory, metrics, noise, nowS, services, top, treeOf, units } from './fake_data.mjs';
 
 const known = {
   services: [],
@@ -14,6 +14,7 @@ const known = {
   flame: ['service', 'kind', 'type', 'from', 'to', 'match', 'nodes', 'labels'],
   top: ['service', 'kind', 'type', 'from', 'to', 'match', 'limit', 'sort'],
   profile: ['service', 'kind', 'from', 'to', 'match'],
+  metrics: ['service', 'name', 'from', 'to', 'match', 'step', 'by'],
 };
 
 class Refusal extends Error {
@@ -79,6 +80,18 @@ function series(params) {
   };
 }
 
+function runtimeMetrics(params) {
+  const { service, from, to } = head(params);
+  const sent = service === 'checkout-api' && !params.getAll('match').includes('host.name=web-3') ? metrics : [];
+  if (!params.has('name')) return { service, from, to, metrics: sent };
+  const metric = metrics.find(({ name }) => name === params.get('name'));
+  if (!metric) throw new Refusal(400, 'invalid_argument', `parameter name: write one of ${metrics.map(({ name }) => name).join(', ')}`);
+  const step = Number(params.get('step')) || Math.max(10, Math.ceil((to - from) / 300 / 10) * 10);
+  const times = [];
+  for (let at = Math.floor(from / step) * step; at < to; at += step) times.push(at);
+  return metricHistory({ service, from, to, step, times }, metric, params.get('by'), load);
+}
+
 function graph(params, mode) {
   const about = head(params);
   const tree = params.getAll('match').includes('host.name=web-3') ? [] : treeOf(mode);
@@ -108,6 +121,7 @@ function answer(path, params, mode) {
   if (!services().some(({ service }) => service === params.get('service')))
     throw new Refusal(404, 'not_found', 'no such service');
   if (name === 'series') return series(params);
+  if (name === 'metrics') return runtimeMetrics(params);
   const tree = graph(params, mode);
   if (name === 'flame') return tree;
   const functions = top(tree).sort((a, b) => b[params.get('sort') ?? 'self'] - a[params.get('sort') ?? 'self']);

@@ -27,7 +27,7 @@ function addresses(collector) {
 }
 
 async function seed(loadProgram, target) {
-  const options = { agents: 6, services: 3, past: 900, seconds: 0, window: 20 };
+  const options = { agents: 6, services: 3, past: 900, seconds: 0, window: 20, metrics: 2 };
   const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const load = spawn(loadProgram, ['--target', target, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
   let errors = '';

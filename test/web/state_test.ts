@@ -2,7 +2,7 @@
 // The URL holds the whole state.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dataKey, defaults, formatState, parseState, type State } from '../../collector/web/src/state.ts';
+import { dataKey, defaults, formatState, metricsKey, parseState, type State } from '../../collector/web/src/state.ts';
 
 const full: State = {
   service: 'a b&c=d',
@@ -20,6 +20,7 @@ const full: State = {
   descending: false,
   live: true,
   full: true,
+  metrics: true,
 };
 
 test('every part of the state survives the way into the URL and back', () => {
@@ -67,4 +68,10 @@ test('what only changes the view asks for no data', () => {
   };
   assert.equal(dataKey(other), dataKey(full));
   assert.notEqual(dataKey({ ...full, match: [] }), dataKey(full));
+});
+
+test('runtime metrics are asked for by service, range and labels, whatever kind is shown', () => {
+  assert.equal(metricsKey({ ...full, kind: 'cpu', type: 'cpu', metrics: false }), metricsKey(full));
+  for (const change of [{ service: 'x' }, { from: '1600000000' }, { to: '1800000000' }, { match: [] }])
+    assert.notEqual(metricsKey({ ...full, ...change }), metricsKey(full));
 });

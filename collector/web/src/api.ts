@@ -59,6 +59,33 @@ export interface Top extends Head {
   functions: TopFunction[];
 }
 
+export interface Metric {
+  name: string;
+  unit: string;
+  type: 'gauge' | 'counter';
+}
+export interface MetricNames {
+  service: string;
+  from: number;
+  to: number;
+  metrics: Metric[];
+}
+export interface MetricLine {
+  label: string;
+  total: number;
+  values: (number | null)[];
+  max?: (number | null)[]; // of a gauge
+  rate?: (number | null)[]; // of a counter, per second
+}
+export interface MetricHistory extends Metric {
+  service: string;
+  from: number;
+  to: number;
+  step: number;
+  times: number[];
+  series: MetricLine[];
+}
+
 // What was asked for can't be had; `message` says why, in the collector's own words where it has any.
 export class ApiError extends Error {
   constructor(
@@ -147,6 +174,32 @@ export function getFlame(state: State, signal: AbortSignal): Promise<FlameGraph>
 export function getTop(state: State, signal: AbortSignal): Promise<Top> {
   const sort = state.sort === 'total' ? 'total' : 'self';
   return get('api/v1/top', [...selection(state), ['limit', '1000'], ['sort', sort]], signal);
+}
+
+// Ranges of `state` unless one is given: unix seconds.
+function metricQuery(state: State, range?: { from: number; to: number }): Query {
+  const query: Query = [
+    ['service', state.service],
+    ['from', range ? String(range.from) : state.from],
+    ['to', range ? String(range.to) : state.to],
+  ];
+  for (const pair of state.match) query.push(['match', pair]);
+  return query;
+}
+
+export function getMetricNames(state: State, signal: AbortSignal): Promise<MetricNames> {
+  return get('api/v1/metrics', metricQuery(state), signal);
+}
+
+export function getMetric(
+  state: State,
+  { name, by, step }: { name: string; by: string; step: number },
+  range: { from: number; to: number },
+  signal: AbortSignal,
+): Promise<MetricHistory> {
+  const split: Query = by ? [['by', by]] : [];
+  const asked: Query = [['name', name], ['step', String(step)], ...split];
+  return get('api/v1/metrics', [...metricQuery(state, range), ...asked], signal);
 }
 
 export function profileAddress(state: State): string {

@@ -13,6 +13,7 @@ import {
   type Service,
   type Top,
 } from './api.ts';
+import type { RangeHost } from './chart_style.ts';
 import { copyText } from './clipboard.ts';
 import { Feed } from './feed.ts';
 import { GraphPanel } from './graph_panel.ts';
@@ -20,6 +21,7 @@ import { bindings } from './bindings.ts';
 import { Keys } from './keys.ts';
 import { LabelFilter } from './label_filter.ts';
 import { loginForm, noData, noServices, type Action } from './notices.ts';
+import { MetricsPanel } from './metrics/panel.ts';
 import { Page } from './page.ts';
 import { Pickers } from './pickers.ts';
 import { Router } from './router.ts';
@@ -37,15 +39,22 @@ export class App {
   private readonly pickers = new Pickers(this.router);
   private readonly time = new TimePicker(this.router, () => void this.start());
   private readonly filter = new LabelFilter(this.router, () => this.asked());
-  private readonly timeline = new Timeline(
-    {
-      select: (from, to) => this.router.zoomRange({ from: String(from), to: String(to) }),
-      leave: () => this.time.out(),
-    },
-    this.pickers.type,
-  );
+  private readonly ranges: RangeHost = {
+    select: (from, to) => this.router.zoomRange({ from: String(from), to: String(to) }),
+    leave: () => this.time.out(),
+  };
+  private readonly timeline = new Timeline(this.ranges, this.pickers.type);
+  private readonly metrics = new MetricsPanel(this.router, this.ranges);
   private readonly graph = new GraphPanel(this.router, (name) => void this.copy(name, 'Name copied'));
-  private readonly keys = new Keys(bindings(this.router, this.time, this.graph, () => void this.start()));
+  private readonly keys = new Keys(
+    bindings({
+      router: this.router,
+      time: this.time,
+      graph: this.graph,
+      metrics: this.metrics,
+      refresh: () => void this.start(),
+    }),
+  );
   private readonly page: Page;
   private readonly series = new Feed<Series>(() => this.timeline.show(this.series.data));
   private readonly flame = new Feed<FlameGraph>(() => this.showFlame());
@@ -64,6 +73,7 @@ export class App {
       chips: this.filter.chips,
       group: this.filter.group,
       timeline: this.timeline.element,
+      metrics: this.metrics.element,
       graph: this.graph.element,
       help: () => this.keys.help(),
       copyLink: () => void this.copyLink(),
@@ -72,6 +82,7 @@ export class App {
     this.router.onChange((state, before) => void this.changed(state, before));
     onThemeChange(() => {
       this.timeline.setTheme();
+      this.metrics.setTheme();
       this.graph.flame.setTheme();
     });
     document.addEventListener('visibilitychange', () => {
@@ -105,6 +116,7 @@ export class App {
     if (!state.service) return this.router.replace({ service: this.selection.service.service });
     this.page.showNotice(null);
     this.page.download.href = profileAddress(this.asked());
+    this.metrics.showState(state);
     this.graph.showState(state, before, this.top.data);
     await this.load(force);
   }
@@ -124,6 +136,7 @@ export class App {
       asked.push(this.flame.load(`${key}${state.full}`, force, (signal) => getFlame(state, signal)));
     if (state.view !== 'flame')
       asked.push(this.top.load(`${key}${state.sort === 'total'}`, force, (signal) => getTop(state, signal)));
+    asked.push(this.metrics.load(state, force));
     const results = await Promise.allSettled(asked);
     if (round !== this.round) return;
     this.page.progress.stop();

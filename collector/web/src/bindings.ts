@@ -2,12 +2,21 @@
 // What each key does. keys.ts shows this table and acts on it.
 import type { GraphPanel } from './graph_panel.ts';
 import type { Binding } from './keys.ts';
+import type { MetricsPanel } from './metrics/panel.ts';
 import type { Router } from './router.ts';
 import type { View } from './state.ts';
 import { toggleTheme } from './theme.ts';
 import type { TimePicker } from './time_picker.ts';
 
-export function bindings(router: Router, time: TimePicker, graph: GraphPanel, refresh: () => void): Binding[] {
+export interface Bound {
+  router: Router;
+  time: TimePicker;
+  graph: GraphPanel;
+  metrics: MetricsPanel;
+  refresh(): void;
+}
+
+export function bindings({ router, time, graph, metrics, refresh }: Bound): Binding[] {
   const one = (key: string, text: string, act: () => void, shown = key): Binding => ({ key, shown, text, act });
   const view = (key: string, name: View, text: string) => one(key, text, () => router.push({ view: name }));
   return [
@@ -18,6 +27,7 @@ export function bindings(router: Router, time: TimePicker, graph: GraphPanel, re
     view('1', 'top', 'Top table'),
     view('2', 'both', 'Both'),
     view('3', 'flame', 'Flame graph'),
+    one('m', 'Runtime metrics', () => metrics.flip()),
     one('f', 'Move the focus to the flame graph', () => graph.flame.focus()),
     one('[', 'Earlier', () => time.shift(-1)),
     one(']', 'Later', () => time.shift(1)),

@@ -11,6 +11,7 @@ export interface Parts {
   chips: HTMLElement;
   group: HTMLElement;
   timeline: HTMLElement;
+  metrics: HTMLElement;
   graph: HTMLElement;
   help(): void;
   copyLink(): void;
@@ -73,7 +74,7 @@ export class Page {
         'Copy link',
       ),
     );
-    this.panels = h('div', { class: 'panels' }, parts.timeline, parts.graph);
+    this.panels = h('div', { class: 'panels' }, parts.timeline, parts.metrics, parts.graph);
     document.body.append(
       h('a', { class: 'skip', href: '#graph' }, 'Skip to the profile'),
       this.progress.element,

@@ -49,15 +49,17 @@ export interface Selection {
   unit: string;
 }
 
-// Without a service in the link, the one that sent something last; undefined where the link's is not known.
+// What a service that has sent runtime metrics alone is asked for: there is nothing of it.
+const noProfiles: Kind = { kind: 'cpu', default_type: 'cpu', types: [{ type: 'cpu', unit: 'nanoseconds' }] };
+
+// Without a service in the link, the one that sent a profile last; undefined where the link's is not known.
 export function resolveSelection(state: State, services: Service[]): Selection | undefined {
-  const latest = services.reduce<Service | undefined>(
-    (best, one) => (!best || one.last > best.last ? one : best),
-    undefined,
-  );
+  const later = (one: Service, best: Service | undefined) =>
+    !best || (one.kinds.length > 0) > (best.kinds.length > 0) || (one.last > best.last && one.kinds.length > 0);
+  const latest = services.reduce<Service | undefined>((best, one) => (later(one, best) ? one : best), undefined);
   const service = state.service ? services.find((one) => one.service === state.service) : latest;
-  if (!service || service.kinds.length === 0) return undefined;
-  const kinds = sortedKinds(service);
+  if (!service) return undefined;
+  const kinds = service.kinds.length > 0 ? sortedKinds(service) : [noProfiles];
   const kind = kinds.find((one) => one.kind === state.kind) ?? kinds[0];
   const known = kind.types.find((one) => one.type === state.type && kind.kind === (state.kind || kind.kind));
   const type = known?.type ?? kind.default_type;

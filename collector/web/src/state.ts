@@ -22,6 +22,7 @@ export interface State {
   descending: boolean;
   live: boolean;
   full: boolean; // all nodes of the flame graph, not only the largest 8192
+  metrics: boolean; // the panel of runtime metrics is open
 }
 
 export const defaults: Readonly<State> = Object.freeze({
@@ -40,6 +41,7 @@ export const defaults: Readonly<State> = Object.freeze({
   descending: true,
   live: false,
   full: false,
+  metrics: false,
 });
 
 const views: readonly string[] = ['both', 'flame', 'top'];
@@ -77,6 +79,7 @@ export function parseState(query: string): State {
     descending: sort ? sort.startsWith('-') : defaults.descending,
     live: params.get('live') === '1' && to === 'now',
     full: params.get('full') === '1',
+    metrics: params.get('metrics') === '1',
   };
 }
 
@@ -94,10 +97,16 @@ export function formatState(state: State): string {
   put('sort', `${state.descending ? '-' : ''}${state.sort}`, '-self');
   put('live', state.live ? '1' : '', '');
   put('full', state.full ? '1' : '', '');
+  put('metrics', state.metrics ? '1' : '', '');
   return params.toString();
 }
 
 // The part of the state that decides which data is asked for; equal keys have equal answers.
 export function dataKey(state: State): string {
   return JSON.stringify([state.service, state.kind, state.type, state.from, state.to, state.match]);
+}
+
+// The same of runtime metrics, which no kind of profile has.
+export function metricsKey(state: State): string {
+  return JSON.stringify([state.service, state.from, state.to, state.match]);
 }

@@ -2,25 +2,12 @@
 // The chart over time (uPlot): drag zooms into a range, a double click leaves it, the legend hides lines.
 import uPlot from 'uplot';
 import type { Series } from './api.ts';
+import { axisStyle, binarySteps, lineColor, selected, sharedCursor, type RangeHost } from './chart_style.ts';
 import { fill, h } from './dom.ts';
-import { currentTheme } from './theme.ts';
 import { formatMoment, formatTicks } from './time.ts';
 import { chartColumns, lonePoints } from './timeline_data.ts';
 import { axisFor, type Axis } from './units.ts';
 import { typeName } from './selection.ts';
-
-const lineColors = {
-  light: ['#2f62d0', '#0f8577', '#c2600f', '#8a4fc4', '#b93662', '#5c7a12', '#19799f', '#9c6b00', '#6b6f7b', '#b0417f'],
-  dark: ['#7aa5ff', '#4cc9b6', '#f2a35e', '#c29bf2', '#f2849f', '#b3cf63', '#67c6ec', '#e3bd52', '#a8b0bd', '#eb8fc4'],
-};
-
-// Ticks of bytes at 1, 2, 4 … MiB rather than at 1.91 and 3.81.
-const binarySteps = Array.from({ length: 60 }, (_, power) => 2 ** power);
-
-export interface TimelineHost {
-  select(from: number, to: number): void;
-  leave(): void;
-}
 
 export class Timeline {
   readonly element: HTMLElement;
@@ -35,7 +22,7 @@ export class Timeline {
   private readonly hidden = new Set<string>();
 
   constructor(
-    private readonly host: TimelineHost,
+    private readonly host: RangeHost,
     private readonly type: HTMLSelectElement,
   ) {
     this.element = h(
@@ -70,8 +57,7 @@ export class Timeline {
   }
 
   private color(at: number): string {
-    const colors = lineColors[currentTheme()];
-    return this.series?.series[at].label === '(other)' ? colors[8] : colors[at % colors.length];
+    return lineColor(at, this.series?.series[at].label ?? '');
   }
 
   private draw(): void {
@@ -123,10 +109,7 @@ export class Timeline {
   }
 
   private options(series: Series): uPlot.Options {
-    const style = getComputedStyle(this.element);
-    const ink = style.getPropertyValue('--muted');
-    const grid = { stroke: style.getPropertyValue('--grid'), width: 1 };
-    const axis = { stroke: ink, grid, ticks: { show: false }, font: `11px ${style.getPropertyValue('--font')}` };
+    const axis = axisStyle(this.element);
     return {
       ...this.size(),
       legend: { show: false },
@@ -163,28 +146,12 @@ export class Timeline {
           ...(series.series.length === 1 ? { fill: `${this.color(at)}22` } : {}),
         })),
       ],
-      cursor: {
-        y: false,
-        points: { size: 7 },
-        drag: { x: true, y: false, setScale: false, dist: 5 },
-        bind: {
-          dblclick: () => () => {
-            this.host.leave();
-            return null;
-          },
-        },
+      cursor: { ...sharedCursor(this.host), points: { size: 7 } },
+      hooks: {
+        setSelect: [(chart) => selected(chart, this.host)],
+        setCursor: [(chart) => this.read(chart)],
       },
-      hooks: { setSelect: [(chart) => this.selected(chart)], setCursor: [(chart) => this.read(chart)] },
     };
-  }
-
-  private selected(chart: uPlot): void {
-    const { left, width } = chart.select;
-    if (width < 5) return;
-    const from = Math.floor(chart.posToVal(left, 'x'));
-    const to = Math.ceil(chart.posToVal(left + width, 'x'));
-    chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    this.host.select(from, Math.max(to, from + 10));
   }
 
   private read(chart: uPlot): void {

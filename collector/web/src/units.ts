@@ -121,3 +121,24 @@ export function axisFor(type: string, unit: string): Axis {
     return { name: 'per minute', value: (total, seconds) => (60 * total) / seconds, format, suffix: '/min' };
   return { name: 'per second', value: perSecond, format, suffix: '/s' };
 }
+
+export interface MetricAxis {
+  scale: number; // by which a value or a rate is multiplied
+  binary: boolean; // ticks at powers of two
+  format(value: number): string; // of a scaled value
+}
+
+const cores = (value: number) => (value === 0 ? '0' : `${digits(value)} ${value === 1 ? 'core' : 'cores'}`);
+const percent = (value: number) => (value === 0 ? '0' : `${digits(value)} %`);
+
+// Of a runtime metric in OpenTelemetry's units: a counter is shown as its rate.
+export function metricAxis({ name, unit, type }: { name: string; unit: string; type: string }): MetricAxis {
+  const rate = type === 'counter' ? '/s' : '';
+  // A second of CPU time a second is a core.
+  if (name === 'process.cpu.time' && rate && unit === 's') return { scale: 1, binary: false, format: cores };
+  if (unit === '{cpu}' && !rate) return { scale: 1, binary: false, format: cores };
+  if (unit === '1' && name.endsWith('utilization')) return { scale: 100, binary: false, format: percent };
+  if (unit === 'By') return { scale: 1, binary: true, format: tick('bytes', rate) };
+  if (unit === 's') return { scale: 1e9, binary: false, format: tick('nanoseconds', rate) };
+  return { scale: 1, binary: false, format: tick('count', rate) };
+}
