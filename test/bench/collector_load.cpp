@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "test/bench/load_agent.h"
+#include "test/bench/load_metrics.h"
 #include "test/bench/load_profiles.h"
 
 namespace siprof::bench {
@@ -36,6 +37,7 @@ struct Options {
   int past_seconds = 0;
   int services = 8;
   int distinct = 8;
+  int processes = 0;
   int pid = 0;
 };
 
@@ -84,6 +86,13 @@ Usage usage(const Options& options) {
   return now;
 }
 
+template <typename Attributes>
+void set_attributes(const ServiceProfiles& service, int agent, Attributes& attributes) {
+  attributes["service.name"] = service.service;
+  attributes["service.version"] = absl::StrCat("1.", agent % 3);
+  attributes["host.name"] = absl::StrCat("host-", agent);
+}
+
 v1::AgentMessage message(const Options& options, const std::vector<ServiceProfiles>& services, int agent,
                          int nth, absl::Time end) {
   const ServiceProfiles& service = services[static_cast<std::size_t>(agent % options.services)];
@@ -97,10 +106,7 @@ v1::AgentMessage message(const Options& options, const std::vector<ServiceProfil
   auto& counters = *profile.mutable_counters();
   counters["samples"] = kSamples;
   counters["sampling_hz"] = 100;
-  auto& attributes = *profile.mutable_attributes();
-  attributes["service.name"] = service.service;
-  attributes["service.version"] = absl::StrCat("1.", agent % 3);
-  attributes["host.name"] = absl::StrCat("host-", agent);
+  set_attributes(service, agent, *profile.mutable_attributes());
   profile.set_pprof_gzip(
       service.gzipped[kind][static_cast<std::size_t>(agent + nth * 7) % service.gzipped[kind].size()]);
   return message;
@@ -122,6 +128,13 @@ void send_window(const Options& options, const std::vector<ServiceProfiles>& ser
                  int agent, int window, absl::Time end) {
   for (int i = 0; i < options.profiles; ++i)
     to.send(message(options, services, agent, window * options.profiles + i, end));
+  if (options.processes == 0) return;
+  v1::AgentMessage metrics;
+  *metrics.mutable_metrics() =
+      make_metrics(agent, options.processes, end, absl::Seconds(options.window_seconds));
+  set_attributes(services[static_cast<std::size_t>(agent % options.services)], agent,
+                 *metrics.mutable_metrics()->mutable_attributes());
+  to.send(std::move(metrics));
 }
 
 void send_past(const Options& options, const std::vector<ServiceProfiles>& services,
@@ -157,6 +170,7 @@ LoadResult sum(const std::vector<std::unique_ptr<LoadAgent>>& agents) {
     all.ack_seconds.insert(all.ack_seconds.end(), one.ack_seconds.begin(), one.ack_seconds.end());
     all.sent += one.sent;
     all.sent_bytes += one.sent_bytes;
+    all.sent_points += one.sent_points;
     all.stored += one.stored;
     all.other_acks += one.other_acks;
     all.unacknowledged += one.unacknowledged;
@@ -189,6 +203,8 @@ void print(const Options& options, const LoadResult& load, double seconds, const
       "sent        %lu profiles, %.1f a second, %.1f KiB each gzipped\n", load.sent,
       static_cast<double>(load.sent) / seconds,
       static_cast<double>(load.sent_bytes) / 1'024 / std::max<double>(1, static_cast<double>(load.sent)));
+  if (options.processes > 0)
+    std::printf("            among them messages with %lu points of metrics\n", load.sent_points);
   std::printf("stored      %lu, other answers %lu\n", load.stored, load.other_acks);
   std::printf("ack         p50 %.0f ms, p99 %.0f ms, max %.0f ms\n", quantile_ms(load.ack_seconds, 0.5),
               quantile_ms(load.ack_seconds, 0.99), quantile_ms(load.ack_seconds, 1));
@@ -242,6 +258,8 @@ int main(int count, char** arguments) {
   app.add_option("--past", options.past_seconds, "history to send at once before")
       ->check(CLI::Range(0, 86'400));
   app.add_option("--profiles", options.profiles, "of one agent in a window")->check(CLI::Range(1, 1'000));
+  app.add_option("--metrics", options.processes, "runtime metrics of so many processes an agent and window")
+      ->check(CLI::Range(0, 1'000));
   app.add_option("--window", options.window_seconds, "seconds")->check(CLI::Range(1, 3'600));
   app.add_option("--services", options.services)->check(CLI::Range(1, 1'000));
   app.add_option("--pid", options.pid, "of the collector: its CPU and memory");

@@ -29,8 +29,13 @@ void LoadAgent::queue(v1::AgentMessage message) {
 
 void LoadAgent::send(v1::AgentMessage message) {
   absl::MutexLock lock(&mutex_);
-  message.mutable_profile()->set_sequence(++result_.sent);
-  result_.sent_bytes += message.profile().pprof_gzip().size();
+  if (message.has_metrics()) {
+    message.mutable_metrics()->set_sequence(++result_.sent);
+    result_.sent_points += static_cast<std::uint64_t>(message.metrics().points_size());
+  } else {
+    message.mutable_profile()->set_sequence(++result_.sent);
+    result_.sent_bytes += message.profile().pprof_gzip().size();
+  }
   waiting_since_.push_back(absl::Now());
   queue(std::move(message));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One simulated agent: a connection and a stream of its own, profiles out, acks in.
+// One simulated agent: a connection and a stream of its own, profiles and metrics out, acks in.
 // Runs on gRPC's callback threads, so that a thousand of them need no thousand threads.
 #pragma once
 
@@ -19,7 +19,7 @@ namespace siprof::bench {
 
 struct LoadResult {
   std::vector<double> ack_seconds;
-  std::uint64_t sent = 0, sent_bytes = 0, stored = 0, other_acks = 0;
+  std::uint64_t sent = 0, sent_bytes = 0, sent_points = 0, stored = 0, other_acks = 0;
   std::size_t unacknowledged = 0;
   std::string error;  // why the stream ended, empty while it lives
 };
@@ -28,7 +28,7 @@ class LoadAgent final : public grpc::ClientBidiReactor<v1::AgentMessage, v1::Col
  public:
   LoadAgent(const std::string& target, const std::string& token, const std::string& agent_id);
 
-  // Queues the profile; its sequence number is set here.
+  // Queues a profile or metrics; the sequence number is set here.
   void send(v1::AgentMessage message);
   LoadResult result() const;
   // Ends the stream and waits until gRPC is done with it.
