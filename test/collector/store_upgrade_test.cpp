@@ -40,6 +40,20 @@ void make_store(const TempDir& dir, int version) {
   run_sql(dir.path(kDay), "DROP TABLE metrics; DROP TABLE metric_range; DROP TABLE metric_name");
   if (version == 1) run_sql(dir.path(kDay), "DROP TABLE reference");
   run_sql(dir.path(kDay), absl::StrCat("PRAGMA user_version=", version));
+  run_sql(dir.path("store/catalog.db"), "PRAGMA user_version=1");
+}
+
+TEST_CASE("the catalogue of a version without metrics is taken over, so that such a collector refuses it") {
+  const TempDir dir;
+  make_store(dir, 2);
+  { TestStore store(dir.path("store")); }
+  CHECK(version_of(dir.path("store/catalog.db")) == sqlite::kLayoutVersion);
+  { CHECK(cpu_total(TestStore(dir.path("store"))) == 5); }
+  run_sql(dir.path("store/catalog.db"), absl::StrCat("PRAGMA user_version=", sqlite::kLayoutVersion + 1));
+  const auto refused = sqlite::SqliteStore::open({dir.path("store"), default_tiers(), 0, {}});
+  CHECK(absl::IsFailedPrecondition(refused.status()));
+  CHECK(refused.status().message().find("use the version that made it, or another --store") !=
+        std::string::npos);
 }
 
 TEST_CASE("a day of a version without metrics is read, and upgraded by the first write") {

@@ -22,6 +22,14 @@ absl::Status first_error(const absl::StatusOr<T>&... results) {
   return first;
 }
 
+absl::Status ensure_catalog_schema(Database& db) {
+  const absl::StatusOr<Id> version = db.query_integer("PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  if (*version == kLayoutVersionWithoutMetrics)
+    return db.run(absl::StrCat("PRAGMA user_version=", kLayoutVersion).c_str());
+  return db.ensure_schema(kCatalogSchema, kLayoutVersion);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CatalogWriter>> CatalogWriter::open(const std::string& path) {
@@ -30,7 +38,7 @@ absl::StatusOr<std::unique_ptr<CatalogWriter>> CatalogWriter::open(const std::st
   Database db = *std::move(opened);
   // FULL: a day file must never refer to names that a power cut took away.
   if (absl::Status status = db.run("PRAGMA synchronous=FULL"); !status.ok()) return status;
-  if (absl::Status status = db.ensure_schema(kCatalogSchema, kLayoutVersion); !status.ok()) return status;
+  if (absl::Status status = ensure_catalog_schema(db); !status.ok()) return status;
   auto services = Texts::open(db, "service", {"name"});
   auto agents = Texts::open(db, "agent", {"name"});
   auto strings = Texts::open(db, "string", {"text"});

@@ -28,7 +28,10 @@ namespace siprof::collector::sqlite {
 // In column `inlined` of table `frame`: 0 and 1 say what they say, this is no frame but a label of a sample.
 inline constexpr std::int64_t kLabelFrame = 2;
 
-inline constexpr int kLayoutVersion = 1;  // of the catalogue
+// Of the catalogue. Version 1 is the same without metrics: a collector that knows no other must not sweep the
+// names that they use, so it has to refuse the store.
+inline constexpr int kLayoutVersion = 2;
+inline constexpr int kLayoutVersionWithoutMetrics = 1;
 // Files of version 1 have no table `reference`: while one is there nothing is swept. Those of version 2 have
 // no tables for metrics. The writer adds them to a file of either version that it opens; one of version 1
 // keeps its number, so that it still isn't swept.

@@ -28,6 +28,7 @@ export class MetricChart {
   private readonly title = h('h3', { class: 'metric-title' });
   private readonly note = h('span', { class: 'metric-note' });
   private readonly plot: HTMLElement;
+  private readonly resized = new ResizeObserver(() => this.chart?.setSize(this.size()));
   private chart: uPlot | null = null;
   private data: ChartData | null = null;
   private axis: MetricAxis = metricAxis({ name: '', unit: '', type: 'gauge' });
@@ -45,7 +46,15 @@ export class MetricChart {
     });
     const head = h('div', { class: 'metric-head' }, this.title, this.note);
     this.element = h('section', { class: 'metric' }, head, this.values, this.plot);
-    new ResizeObserver(() => this.chart?.setSize(this.size())).observe(this.plot);
+    this.resized.observe(this.plot);
+  }
+
+  // Off the page for good: nothing goes on following the cursor.
+  remove(): void {
+    this.resized.disconnect();
+    this.chart?.destroy();
+    this.chart = null;
+    this.element.remove();
   }
 
   show(data: ChartData): void {

@@ -92,7 +92,7 @@ export class MetricsPanel {
     const names = data.map(({ spec }) => spec.metric.name);
     for (const [name, chart] of this.charts) {
       if (names.includes(name)) continue;
-      chart.element.remove();
+      chart.remove();
       this.charts.delete(name);
     }
     data.forEach((one, at) => {
