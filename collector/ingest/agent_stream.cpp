@@ -83,10 +83,11 @@ void AgentStream::take_message() {
   }
   if (greeted && !context_.writer.has_room(shared_from_this())) return;  // room_again() goes on from here
   v1::AgentMessage message;
+  const grpc::ByteBuffer bytes = incoming_;  // the same memory: deserializing gives its own back
   grpc::Status status =
       grpc::GenericDeserialize<grpc::ProtoBufferReader, v1::AgentMessage>(&incoming_, &message);
   incoming_.Clear();
-  status = status.ok() ? handle(message) : bad_message("not a siprof.v1.AgentMessage");
+  status = status.ok() ? handle(message) : take_unreadable(bytes);
   if (!status.ok()) end(status);
   absl::MutexLock lock(&mutex_);
   reading_ = false;
@@ -139,6 +140,20 @@ void AgentStream::take_metrics(const v1::Metrics& metrics) {
   if (incoming.ok()) return submit(*std::move(incoming));
   context_.metrics.metrics_rejected(refusal_class(incoming.status()));
   reject(metrics.sequence(), "metrics", incoming.status());
+}
+
+grpc::Status AgentStream::take_unreadable(const grpc::ByteBuffer& message) {
+  grpc::Slice bytes;
+  std::optional<std::uint64_t> sequence;
+  if (!agent_id_.empty() && message.DumpToSingleSlice(&bytes).ok())
+    sequence = sequence_of_metrics({reinterpret_cast<const char*>(bytes.begin()), bytes.size()});
+  if (!sequence) return bad_message("not a siprof.v1.AgentMessage");
+  const auto why =
+      absl::InvalidArgumentError("metrics that can't be read: a text isn't UTF-8, or they are malformed");
+  context_.metrics.metrics_received(0);
+  context_.metrics.metrics_rejected(refusal_class(why));
+  reject(*sequence, "metrics", why);
+  return grpc::Status::OK;
 }
 
 template <typename Incoming>

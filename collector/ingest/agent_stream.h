@@ -74,6 +74,7 @@ class AgentStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
   grpc::Status greet(const v1::Hello& hello);
   void take_profile(const v1::Profile& profile);
   void take_metrics(const v1::Metrics& metrics);
+  grpc::Status take_unreadable(const grpc::ByteBuffer& message);
   template <typename Incoming>
   void submit(Incoming incoming);
   void reject(std::uint64_t sequence, const char* what, const absl::Status& why);

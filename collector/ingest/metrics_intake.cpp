@@ -14,6 +14,7 @@
 #include "collector/ingest/attribute_rules.h"
 #include "collector/ingest/pprof_reader.h"
 #include "collector/ingest/utf8.h"
+#include "collector/ingest/wire_cursor.h"
 
 namespace siprof::collector {
 namespace {
@@ -154,6 +155,20 @@ absl::StatusOr<IncomingMetrics> take_in(const v1::Metrics& message, const std::s
   }
   if (auto status = check_distinct(incoming.points); !status.ok()) return status;
   return incoming;
+}
+
+std::optional<std::uint64_t> sequence_of_metrics(std::string_view message) {
+  std::optional<std::uint64_t> sequence;
+  WireCursor outer(message);
+  while (outer.next()) {
+    if (outer.field() != v1::AgentMessage::kMetricsFieldNumber || !outer.has_bytes()) return std::nullopt;
+    WireCursor metrics(outer.bytes());
+    while (metrics.next())
+      if (metrics.field() == v1::Metrics::kSequenceFieldNumber && metrics.has_number())
+        sequence = metrics.number();
+    if (metrics.malformed()) return std::nullopt;
+  }
+  return outer.malformed() ? std::nullopt : sequence;
 }
 
 }  // namespace siprof::collector

@@ -4,7 +4,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -21,5 +24,10 @@ inline constexpr int kMaxMetricPoints = 20'000;
 // OUT_OF_RANGE (times), RESOURCE_EXHAUSTED (too large); the message is the reason that the agent is told.
 absl::StatusOr<IncomingMetrics> take_in(const v1::Metrics& message, const std::string& agent_id,
                                         const PprofLimits& limits, absl::Time now);
+
+// The sequence number of metrics in a v1::AgentMessage that protobuf doesn't take, because a text in it isn't
+// UTF-8: refused by its number it is done with, while a stream that ends would bring it again for ever.
+// Unset: no metrics, or the bytes are broken besides.
+std::optional<std::uint64_t> sequence_of_metrics(std::string_view message);
 
 }  // namespace siprof::collector

@@ -14,9 +14,10 @@ bool WireCursor::read_value() {
   std::uint64_t fixed64;
   std::uint32_t fixed32;
   bytes_ = {};
+  number_ = 0;
   switch (Wire::GetTagWireType(tag_)) {
     case Wire::WIRETYPE_VARINT:
-      return input_.ReadVarint64(&fixed64);
+      return input_.ReadVarint64(&number_);
     case Wire::WIRETYPE_FIXED64:
       return input_.ReadLittleEndian64(&fixed64);
     case Wire::WIRETYPE_FIXED32:

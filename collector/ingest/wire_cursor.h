@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walks the fields of one protobuf message without making objects. Groups, which
-// no proto3 message has, count as malformed. Called by pprof_scan; no state kept.
+// no proto3 message has, count as malformed. Called by pprof_scan and metrics_intake; no state kept.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@ class WireCursor {
   bool has_bytes() const { return Wire::GetTagWireType(tag_) == Wire::WIRETYPE_LENGTH_DELIMITED; }
   bool has_number() const { return Wire::GetTagWireType(tag_) == Wire::WIRETYPE_VARINT; }
   std::string_view bytes() const { return bytes_; }  // empty unless has_bytes()
+  std::uint64_t number() const { return number_; }   // 0 unless has_number()
 
  private:
   using Wire = google::protobuf::internal::WireFormatLite;
@@ -35,6 +36,7 @@ class WireCursor {
   google::protobuf::io::CodedInputStream input_;
   std::uint32_t tag_ = 0;
   std::string_view bytes_;
+  std::uint64_t number_ = 0;
   bool malformed_ = false;
 };
 

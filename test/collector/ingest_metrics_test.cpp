@@ -226,6 +226,34 @@ TEST_CASE("wrong metrics are rejected with a reason and the stream goes on") {
   CHECK(agent.next_ack().result() == v1::Ack::STORED);
 }
 
+TEST_CASE("metrics with a text that isn't UTF-8 are rejected by their number, and the stream goes on") {
+  TestServer server;
+  TestAgent agent(server.channel());
+  agent.greet();
+  v1::Metrics broken = sample_metrics(5);
+  (*broken.mutable_points(0)->mutable_labels())["path"] = "\xff\xfe";
+  REQUIRE(agent.send(broken));
+  const v1::Ack ack = agent.next_ack();
+  CHECK(ack.sequence() == 5);
+  CHECK(ack.result() == v1::Ack::REJECTED);
+  CHECK(ack.reason() == "metrics that can't be read: a text isn't UTF-8, or they are malformed");
+  REQUIRE(agent.send(sample_metrics(6)));
+  CHECK(agent.next_ack().result() == v1::Ack::STORED);
+  CHECK(server.store.metrics().size() == 1);
+}
+
+TEST_CASE("the number of metrics is found in whole messages of metrics alone") {
+  v1::AgentMessage message;
+  *message.mutable_metrics() = sample_metrics(77);
+  const std::string bytes = message.SerializeAsString();
+  CHECK(sequence_of_metrics(bytes) == 77);
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut)
+    CHECK_FALSE(sequence_of_metrics(bytes.substr(0, cut)).has_value());
+  *message.mutable_profile() = sample_profile(78);
+  CHECK_FALSE(sequence_of_metrics(message.SerializeAsString()).has_value());
+  CHECK_FALSE(sequence_of_metrics("not a message").has_value());
+}
+
 TEST_CASE("a store that can't write metrics ends the stream without an ack; sent again, nothing is lost") {
   TestServer server;
   server.store.fail_with(absl::ResourceExhaustedError("disk full"));

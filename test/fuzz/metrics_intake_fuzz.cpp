@@ -3,6 +3,8 @@
 // Bytes are cut, flipped and put in; fields get numbers and texts from the edges. What the intake accepts
 // must keep its own rules, which are looked at here a second time. Run under ASan+UBSan for the rest. A
 // failure prints the seed and the run that repeat it.
+#include <google/protobuf/stubs/logging.h>
+
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdint>
@@ -113,7 +115,10 @@ v1::Metrics damaged(Dice& dice, const v1::Metrics& sample, std::int64_t now_ns) 
       else
         bytes[at] = static_cast<char>(bytes[at] ^ (1u << dice.below(8)));
     }
-    if (!metrics.ParseFromString(bytes)) metrics = sample;  // ends the stream, before intake
+    if (!metrics.ParseFromString(bytes)) {
+      (void)sequence_of_metrics(bytes);
+      metrics = sample;
+    }
   }
   for (std::size_t steps = dice.below(4); steps > 0; --steps) change(metrics, dice, now_ns);
   return metrics;
@@ -140,6 +145,8 @@ bool keeps_rules(const IncomingMetrics& taken, std::int64_t now_ns) {
 }
 
 int fuzz(std::uint64_t runs, std::uint64_t seed) {
+  // It would write a line about each text that isn't UTF-8.
+  google::protobuf::SetLogHandler(nullptr);
   const absl::Time now = absl::Now();
   const std::int64_t now_ns = absl::ToUnixNanos(now);
   const v1::Metrics sample = sample_metrics(1);

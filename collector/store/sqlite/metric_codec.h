@@ -7,7 +7,7 @@
 //   value: varint 2 × zigzag of a whole number, or varint 1 and the 8 bytes of a double
 //
 // A set of labels (a process, and what else tells points apart) stands once for all points that have it, and
-// most values are whole: about 5 bytes a point before packing.
+// most values are whole and short.
 #pragma once
 
 #include <cstdint>
