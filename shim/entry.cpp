@@ -78,7 +78,8 @@ __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   // A program with a loader and without libraries (Go's -buildmode=pie) brings its own runtime:
   // signals, threads and thread storage are its, and none of its calls come by here.
   if (!program_needs_libraries()) return;
-  g_hz.store((g_config.rates.kinds & kTickingKinds) != 0 ? g_config.rates.hz : kIdleHz,
+  // Of metrics alone nothing would happen in here that attaches: ticks do, and the agent stops them.
+  g_hz.store((g_config.rates.kinds & (kTickingKinds | kMetricsBit)) != 0 ? g_config.rates.hz : kIdleHz,
              std::memory_order_relaxed);
   note_clock_resolution();
   find_out_whether_ticks_interrupt();

@@ -18,7 +18,7 @@ namespace siprof {
 
 inline constexpr std::uint32_t kAttachMagic = 0x61727073;  // "spra"
 inline constexpr std::uint32_t kStatusMagic = 0x73727073;  // "sprs"
-inline constexpr std::uint32_t kHandshakeVersion = 2;
+inline constexpr std::uint32_t kHandshakeVersion = 3;
 inline constexpr std::uint32_t kMaxAttachBytes = 96 * 1024;
 inline constexpr std::uint32_t kSecretBytes = 16;
 

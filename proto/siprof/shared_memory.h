@@ -100,6 +100,9 @@ inline constexpr std::uint32_t kKindCpu = kind_bit(EventKind::kCpu);
 // Threads that run are sampled for both.
 inline constexpr std::uint32_t kTickingKinds = kKindCpu | kind_bit(EventKind::kWall);
 inline constexpr std::uint32_t kAllKinds = kind_bit(EventKind::kError) * 2 - 1;
+// In Rates::kinds: the agent takes the process's metrics. The process itself has nothing to do for them but
+// to attach.
+inline constexpr std::uint32_t kMetricsBit = 1u << 31;
 
 struct SharedHeader {
   // Written by the app before the memory is handed over, never after.

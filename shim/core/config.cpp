@@ -188,9 +188,9 @@ constexpr KindName kKindNames[] = {{"cpu", kind_bit(EventKind::kCpu)},
                                    {"lock", kind_bit(EventKind::kLock)},
                                    {"io", kind_bit(EventKind::kIo)},
                                    {"errors", kind_bit(EventKind::kError)},
-                                   {"metrics", 0},
+                                   {"metrics", kMetricsBit},
                                    {"none", 0}};
-constexpr std::uint32_t kDefaultKinds = kAllKinds & ~kind_bit(EventKind::kWall);
+constexpr std::uint32_t kDefaultKinds = (kAllKinds & ~kind_bit(EventKind::kWall)) | kMetricsBit;
 
 // A list of words that are no kinds is a mistake: as if it weren't there, and the agent warns.
 std::uint32_t wanted_kinds(const char* list) {

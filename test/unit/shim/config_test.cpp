@@ -37,7 +37,7 @@ TEST_CASE("without variables the defaults hold") {
   CHECK(g_config.enabled);
   CHECK(g_config.follow_children);
   CHECK(g_config.rates.hz == 100);
-  CHECK(g_config.rates.kinds == (kAllKinds & ~kind_bit(EventKind::kWall)));
+  CHECK(g_config.rates.kinds == ((kAllKinds & ~kind_bit(EventKind::kWall)) | kMetricsBit));
   CHECK(g_config.rates.heap_interval_bytes == kDefaultHeapIntervalBytes);
   CHECK(g_config.rates.block_interval_ns == kDefaultBlockIntervalNs);
   CHECK_FALSE(g_config.explicit_socket);
@@ -62,7 +62,7 @@ TEST_CASE("rates within the bounds are taken") {
 }
 
 TEST_CASE("kinds are words of a list, not parts of words") {
-  static constexpr std::uint32_t kUsual = kAllKinds & ~kind_bit(EventKind::kWall);
+  static constexpr std::uint32_t kUsual = (kAllKinds & ~kind_bit(EventKind::kWall)) | kMetricsBit;
   static constexpr std::uint32_t kHeap = kind_bit(EventKind::kHeap);
   const auto [list, kinds] =
       GENERATE(table<std::string, std::uint32_t>({{"cpu", kKindCpu},
@@ -75,7 +75,8 @@ TEST_CASE("kinds are words of a list, not parts of words") {
                                                   {" cpu ", kKindCpu},
                                                   {"", kUsual},  // as if not set
                                                   {"none", 0},
-                                                  {"metrics", 0},
+                                                  {"metrics", kMetricsBit},
+                                                  {"cpu,metrics", kKindCpu | kMetricsBit},
                                                   {"wall,lock,io,errors,heap,cpu", kAllKinds},
                                                   {"heap", kHeap}}));
   INFO(list);
