@@ -41,6 +41,7 @@ std::uint32_t kinds_in(std::string_view list) {
   std::uint32_t kinds = 0;
   for (const std::string_view name : split(list, ',')) {
     if (const std::optional<Kind> kind = find_kind(name)) kinds |= kind_bit(event_of(*kind));
+    if (name == "metrics") kinds |= kMetricsBit;
   }
   return kinds;
 }
@@ -63,6 +64,7 @@ Agent::Agent(AgentSettings settings, Listener listener, Exporter& exporter)
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       tables_({.cache_folder = settings_.table_folder, .made = [this] { wake(); }}),
       aggregator_(clock_.now()),
+      metrics_(settings_.ended_levels),
       last_cut_(steady_now()),
       next_cut_(last_cut_ + until_window_start(aggregator_.start())),
       next_beat_(steady_now()),
@@ -246,7 +248,9 @@ void Agent::cut_if_due(bool now) {
   // took, and one of milliseconds would follow.
   const absl::Time wall = clock_.now();
   const absl::Time steady_at_wall = steady_now();
-  finisher_->submit(aggregator_.cut(steady_at_wall - last_cut_, wall), std::exchange(openers_, {}));
+  const absl::Duration lasted = steady_at_wall - last_cut_;
+  std::vector<FinishedMetrics> metrics = metrics_.cut(aggregator_.start(), lasted);
+  finisher_->submit(aggregator_.cut(lasted, wall), std::exchange(openers_, {}), std::move(metrics));
   for (auto& session : sessions_) session->refresh();
   last_cut_ = steady_at_wall;
   next_cut_ = steady_at_wall + until_window_start(wall);

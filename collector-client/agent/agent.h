@@ -32,6 +32,8 @@ struct AgentSettings {
   absl::Duration finish_within = absl::InfiniteDuration();
   std::optional<double>
       budget_share;  // of each program's CPU time, that it may cost to profile it; none: any
+  // Which levels the metrics of a process that has ended within a window have.
+  MetricWindow::EndedLevels ended_levels = MetricWindow::EndedLevels::kLast;
   std::string run_id;
   SymbolizerOptions symbols;
   std::string table_folder;  // where unwind tables are kept from run to run; empty: nowhere
@@ -100,6 +102,7 @@ class Agent {
   std::uint64_t tables_shown_ = 0;  // TableBuilder::generation()
   absl::Time tables_shown_at_ = absl::InfinitePast();
   Aggregator aggregator_;
+  MetricWindow metrics_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<Waiting> waiting_;
   absl::Time accept_again_ = absl::InfinitePast();  // later than now: no descriptor was left

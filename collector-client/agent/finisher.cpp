@@ -15,9 +15,11 @@ namespace siprof::client {
 namespace {
 
 constexpr std::size_t kMostJobs = 8;
+constexpr std::size_t kMostMetricPoints = 500'000;  // that wait: 50 MB
 // Of the exporter's counters those by which profiles were lost after they were finished.
-constexpr const char* kExportLosses[] = {"export_dropped", "spool_dropped_full", "spool_corrupt",
-                                         "spool_rejected", "spool_oversized",    "spool_disk_errors"};
+constexpr const char* kExportLosses[] = {"export_dropped",  "spool_dropped_full", "spool_corrupt",
+                                         "spool_rejected",  "spool_oversized",    "spool_disk_errors",
+                                         "metrics_rejected"};
 
 bool is_own(const CodeAddress& address) {
   return address.module != nullptr && address.module->path.ends_with("/libsiprof.so");
@@ -99,15 +101,43 @@ Finisher::~Finisher() {
   thread_.join();
 }
 
-void Finisher::submit(std::vector<Window> windows, Openers openers) {
-  if (windows.empty()) return;
+void Finisher::submit(std::vector<Window> windows, Openers openers, std::vector<FinishedMetrics> metrics) {
+  if (windows.empty() && metrics.empty()) return;
   const std::lock_guard lock(mutex_);
+  keep(std::move(metrics));
+  changed_.notify_all();
+  if (windows.empty()) return;
   if (jobs_.size() >= kMostJobs) {
     drop(jobs_.front());
     jobs_.pop_front();
   }
   jobs_.push_back({std::move(windows), std::move(openers)});
-  changed_.notify_all();
+}
+
+// Under mutex_.
+void Finisher::keep(std::vector<FinishedMetrics> metrics) {
+  for (FinishedMetrics& one : metrics) {
+    metric_points_ += one.points.size();
+    metrics_.push_back(std::move(one));
+  }
+  while (metric_points_ > kMostMetricPoints) {
+    const std::size_t oldest = metrics_.front().points.size();
+    if (dropped_points_ == 0) spdlog::warn("metrics are dropped: they wait for profiles to be finished");
+    dropped_points_ += oldest;
+    metric_points_ -= oldest;
+    metrics_.pop_front();
+  }
+}
+
+// On thread_.
+void Finisher::export_metrics() {
+  std::deque<FinishedMetrics> metrics;
+  {
+    const std::lock_guard lock(mutex_);
+    metrics.swap(metrics_);
+    metric_points_ = 0;
+  }
+  for (FinishedMetrics& one : metrics) exporter_.submit(std::move(one));
 }
 
 // Under mutex_. Its samples are lost, what was counted beside them isn't: the process has
@@ -133,7 +163,7 @@ void Finisher::take_carried(Window& window) {
 }
 
 bool Finisher::wait(absl::Duration most) {
-  const auto is_finished = [this] { return jobs_.empty() && !busy_; };
+  const auto is_finished = [this] { return is_done(); };
   std::unique_lock lock(mutex_);
   if (most < absl::InfiniteDuration())
     return changed_.wait_for(lock, absl::ToChronoNanoseconds(most), is_finished);
@@ -156,12 +186,16 @@ bool Finisher::forget(const absl::flat_hash_set<const Module*>& modules) {
 void Finisher::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-    if (jobs_.empty()) return;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
+    changed_.wait(lock, [this] { return stopping_ || !jobs_.empty() || !metrics_.empty(); });
+    if (jobs_.empty() && metrics_.empty()) return;
+    Job job;
+    if (!jobs_.empty()) {
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
     busy_ = true;
     lock.unlock();
+    export_metrics();
     finish(job);
     lock.lock();
     busy_ = false;
@@ -170,7 +204,10 @@ void Finisher::run() {
 }
 
 void Finisher::finish(Job& job) {
-  for (Window& window : job.windows) finish_window(window, job.openers);
+  for (Window& window : job.windows) {
+    finish_window(window, job.openers);
+    export_metrics();  // of windows that have ended meanwhile
+  }
   symbolizer_.trim();
 }
 
@@ -182,6 +219,7 @@ void Finisher::count_losses(Window& window) {
     const std::lock_guard lock(mutex_);
     now["profiles_lost"] = lost_ + dropped_windows_;
     now["samples_unfinished"] = dropped_samples_;
+    now["metric_points_dropped"] = dropped_points_;
   }
   const Counters exported = exporter_.counters();
   for (const char* name : kExportLosses) {

@@ -38,8 +38,9 @@ class Finisher {
   Finisher(const Finisher&) = delete;
   Finisher& operator=(const Finisher&) = delete;
 
-  // Never waits. More than a few windows behind, the oldest are dropped and counted.
-  void submit(std::vector<Window> windows, Openers openers);
+  // Never waits. More than a few windows behind, the oldest are dropped and counted. Metrics need no names:
+  // they don't wait for those of other windows.
+  void submit(std::vector<Window> windows, Openers openers, std::vector<FinishedMetrics> metrics = {});
 
   // Until all that was submitted is with the exporter. False: not within that time.
   bool wait(absl::Duration most);
@@ -61,6 +62,9 @@ class Finisher {
   void finish_window(Window& window, const Openers& openers);
   void count_losses(Window& window);
   void drop(const Job& job);
+  void keep(std::vector<FinishedMetrics> metrics);
+  bool is_done() const { return jobs_.empty() && metrics_.empty() && !busy_; }
+  void export_metrics();
   void take_carried(Window& window);
 
   Symbolizer symbolizer_;   // used on thread_ only but for give_up(), as the next two
@@ -70,10 +74,13 @@ class Finisher {
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::deque<Job> jobs_;
+  std::deque<FinishedMetrics> metrics_;
+  std::size_t metric_points_ = 0;  // in them
   bool busy_ = false;
   bool stopping_ = false;
   std::uint64_t dropped_windows_ = 0;
   std::uint64_t dropped_samples_ = 0;
+  std::uint64_t dropped_points_ = 0;
   // Counters of dropped windows, for the next one of the same series and kind.
   std::map<std::pair<std::shared_ptr<const Series>, Kind>, Counters> carried_;
   std::thread thread_;

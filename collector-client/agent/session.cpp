@@ -44,7 +44,7 @@ const char* name_of_end(StackEnd end) {
 // What the process or a collector says.
 Rates within_bounds(Rates rates) {
   rates.hz = std::clamp<std::uint32_t>(rates.hz, 1, 1000);
-  rates.kinds &= kAllKinds;
+  rates.kinds &= kAllKinds | kMetricsBit;
   rates.heap_interval_bytes = std::clamp<std::uint64_t>(rates.heap_interval_bytes, 1, std::uint64_t{1} << 40);
   rates.error_interval = std::clamp<std::uint64_t>(rates.error_interval, 1, 1'000'000'000);
   rates.block_interval_ns = std::clamp<std::uint64_t>(rates.block_interval_ns, 1'000, 60'000'000'000);
@@ -69,6 +69,7 @@ Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Works
       code_(view_, *pool_, workshop.modules, workshop.tables, workshop.clock),
       reader_(pool_->chunks(), pool_->chunk_count()),
       intakes_({*pool_, workshop.modules, rates_, number_, view_.message().pid}),
+      is_new_(pool_->unsettled_ticks() == 0),
       wanted_(within_bounds(view_.message().rates)),
       rates_(wanted_),
       budget_(std::nullopt),
@@ -83,6 +84,8 @@ absl::StatusOr<std::unique_ptr<Session>> Session::begin(AttachRequest request, c
   request.memory.reset();
   std::unique_ptr<Session> session(new Session(ProcessView(std::move(request)), *std::move(pool), workshop));
   session->beat();
+  // Until it hears of it, a process ticks to attach, whatever it is asked for.
+  if ((session->rates_.kinds & kTickingKinds) == 0) session->pool_->control(session->rates_);
   session->find_identity(run_id);
   session->cpu_time_ns_ = session->cpu_time_paid_ns_ = session->view_.cpu_time_ns().value_or(0);
   return session;
@@ -108,6 +111,7 @@ std::uint64_t Session::drain(bool final) {
   spending_.drain_ns += cpu_time_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
   drained_to_the_end_ |= final;
   if (final) return samples_ - before;
+  if (metrics_ != nullptr) metrics_->look_if_due();
   const bool mappings_changed = code_.follow();
   reclaim_dead_threads();
   const std::uint32_t in_use = reader_.statistics().chunks_in_use;
@@ -261,6 +265,11 @@ void Session::account() {
     if (budget_.share_permille() != 0) to.state("budget_permille", budget_.share_permille());
     if (drained_to_the_end_) intake->finish(to);
   }
+  if (metrics_ == nullptr) return;
+  if (drained_to_the_end_)
+    metrics_->report_end(series_);
+  else
+    metrics_->report(series_);
 }
 
 // Now and then also between windows: a process that has ended can't be asked any more.
@@ -290,6 +299,18 @@ void Session::ask_for(const Rates& rates, std::optional<double> budget_share) {
   wanted_ = within_bounds(rates);
   budget_.set_share(budget_share);
   control(budget_.within(wanted_));
+  switch_metrics();
+}
+
+// Switched on again they count from then on; of the window in which they are switched off nothing is told.
+void Session::switch_metrics() {
+  const bool on = (rates_.kinds & kMetricsBit) != 0;
+  const bool is_new = std::exchange(is_new_, false);
+  if (on == (metrics_ != nullptr)) return;
+  metrics_.reset();
+  if (!on) return;
+  const MetricSubject subject{view_.proc_fd(), *pool_, workshop_.clock, is_new};
+  metrics_ = std::make_unique<SessionMetrics>(subject, view_.message().pid, workshop_.metrics);
 }
 
 void Session::keep_budget(std::uint64_t agent_cpu_ns) {

@@ -14,6 +14,7 @@
 #include "collector-client/agent/budget.h"
 #include "collector-client/agent/finisher.h"
 #include "collector-client/agent/process_code.h"
+#include "collector-client/agent/session_metrics.h"
 #include "collector-client/aggregate/aggregator.h"
 #include "collector-client/attach/process_view.h"
 #include "collector-client/base/clock.h"
@@ -32,6 +33,7 @@ struct Workshop {
   Unwinder& unwinder;
   TableBuilder& tables;
   Aggregator& aggregator;
+  MetricWindow& metrics;
   const Clock& clock;
 };
 
@@ -49,9 +51,12 @@ class Session {
   bool is_in_a_hurry() const { return hurry_; }
 
   // From an earlier session of the process, if this one sees none (it has left its /proc).
-  void take_over_mappings(const Session& before) { code_.take_over(before.code_); }
+  void take_over_mappings(const Session& before) {
+    code_.take_over(before.code_);
+    is_new_ = false;
+  }
 
-  // Adds what happened since the last call to the window's counters.
+  // Adds what happened since the last call to the window's counters and metrics.
   void account();
   // What was accounted for is in finished profiles: our death wouldn't lose it any more.
   void settle() { pool_->settle(accounted_ticks_); }
@@ -100,6 +105,7 @@ class Session {
   void add(const RawSample& sample);
   void count_stack(Kind kind);
   void control(const Rates& rates);
+  void switch_metrics();
   void take_frames(const RawSample& sample, const ModuleMap& map);
   void unwind(const RawSample& sample, const ModuleMap& map);
   void take_holder(const RawSample& sample, const ModuleMap& map);
@@ -120,6 +126,8 @@ class Session {
   Stack holder_;
   std::map<std::uint32_t, std::string> thread_names_;
   Intakes intakes_;
+  std::unique_ptr<SessionMetrics> metrics_;  // while the kind is on
+  bool is_new_;                              // no agent has had the process before
   Rates wanted_;
   Rates rates_;
   Budget budget_;

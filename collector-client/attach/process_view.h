@@ -47,6 +47,8 @@ class ProcessView {
   const Environment& environment() const { return request_.environment; }
   const std::string& executable() const { return request_.executable; }
   int memory_fd() const { return request_.memory.get(); }
+  // Its folder in /proc; -1: it gave none.
+  int proc_fd() const { return request_.proc.get(); }
 
   ProcessFacts facts() const;
 

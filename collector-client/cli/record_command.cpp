@@ -122,18 +122,23 @@ pid_t start_command(const Recording& recording) {
 }
 
 // Waits for CMD alone: what it leaves running isn't waited for.
+// It isn't reaped yet: the agent reads from /proc what it has used to its end.
 int wait_for(pid_t child) {
-  int status = 0;
+  const auto id = static_cast<id_t>(child);
+  siginfo_t end{};
   for (;;) {
-    const pid_t got = waitpid(child, &status, WUNTRACED);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return 1;
-    if (!WIFSTOPPED(status)) break;
+    end = {};
+    const int failed = waitid(P_PID, id, &end, WEXITED | WSTOPPED | WNOWAIT);
+    if (failed != 0 && errno == EINTR) continue;
+    if (failed != 0) return 1;
+    if (end.si_code != CLD_STOPPED) break;
     // As a shell's job: stop with it, go on with it.
+    siginfo_t told{};
+    waitid(P_PID, id, &told, WSTOPPED | WNOHANG);
     raise(SIGSTOP);
     kill(child, SIGCONT);
   }
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return end.si_code == CLD_EXITED ? end.si_status : 128 + end.si_status;
 }
 
 // Of all kinds but CPU, in the counters of whichever has them.
@@ -174,6 +179,7 @@ void print_summary(const Recording& recording, int status) {
   }
   constexpr int kCannotExecute = 126;  // and 127: the launch has said why
   if (any || status == kCannotExecute || status == kCannotExecute + 1) return;
+  if (recording.options.kinds == std::vector<std::string>{"metrics"}) return;  // they have no samples
   const std::string kinds = absl::StrJoin(recording.options.kinds, ", ");
   if (std::ranges::find(recording.options.kinds, "cpu") == recording.options.kinds.end()) {
     std::fprintf(stderr,
@@ -208,6 +214,7 @@ int record(const Recording& recording, const RunFolder& run) {
   AgentSettings settings;
   settings.window = recording.options.window;
   settings.budget_share = recording.options.budget_share;
+  settings.ended_levels = MetricWindow::EndedLevels::kAll;  // metrics.json tells processes apart
   const std::string state = state_folder(own_environment());
   settings.symbols.cache_folder = state + "/symbols";
   settings.table_folder = state + "/tables";
@@ -222,6 +229,7 @@ int record(const Recording& recording, const RunFolder& run) {
     agent.stop();
     loop.join();
   }
+  waitpid(child, nullptr, WNOHANG);
   const absl::Status flushed = (*exporter)->flush(absl::Now() + kFlushWait);
   if (!flushed.ok()) std::fprintf(stderr, "siprof record: %s\n", std::string(flushed.message()).c_str());
   print_summary(recording, status);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where finished profiles go. One file per way (collector stream, folder, …),
+// Where finished profiles and metrics go. One file per way (collector stream, folder, …),
 // registered in exporters.cpp.
 #pragma once
 
@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "collector-client/metrics/metric.h"
 #include "collector.pb.h"
 
 namespace siprof::client {
@@ -34,6 +35,8 @@ class Exporter {
   // Takes the profile over. Never blocks on the network; may write to disk.
   // Any thread. Errors: counted and logged, never thrown away silently.
   virtual void submit(FinishedProfile profile) = 0;
+  // The same for metrics.
+  virtual void submit(FinishedMetrics metrics) = 0;
 
   // Waits until all that was submitted has arrived (file: is on disk; collector:
   // is acknowledged). Errors: DEADLINE_EXCEEDED, what is left stays in the spool.

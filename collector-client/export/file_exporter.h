@@ -11,12 +11,13 @@
 
 namespace siprof::client {
 
-// <folder>/<service>/<kind>-<unix start>.pb.gz, each written as it is submitted.
+// <folder>/<service>/<kind>-<unix start>.pb.gz, each written as it is submitted; metrics likewise as
+// metrics-<unix start>.json.
 // Errors: a folder that cannot be made or written.
 absl::StatusOr<std::unique_ptr<Exporter>> make_folder_exporter(const FolderSettings& settings);
 
 // <folder>/<kind>.pb.gz for each of `kinds`, valid also where nothing was
-// recorded, and metrics.json; written at flush, which may be called again.
+// recorded, and metrics.json with counters and metrics; written at flush, which may be called again.
 // Files of these names of an earlier run are removed at once.
 absl::StatusOr<std::unique_ptr<Exporter>> make_record_exporter(const FolderSettings& settings);
 

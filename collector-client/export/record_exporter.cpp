@@ -12,6 +12,7 @@
 #include "collector-client/aggregate/kinds.h"
 #include "collector-client/base/file_io.h"
 #include "collector-client/export/file_exporter.h"
+#include "collector-client/export/metrics_json.h"
 #include "collector-client/pprof/counters.h"
 #include "collector-client/pprof/profile_builder.h"
 #include "collector-client/pprof/profile_merger.h"
@@ -26,13 +27,17 @@ struct Merged {
   ProfileMerger merger;
   std::uint64_t profiles = 0;
   Counters counters;
+  bool is_wanted = false;
 };
 
 class RecordExporter : public Exporter {
  public:
   explicit RecordExporter(const FolderSettings& settings) : folder_(settings.folder), started_(absl::Now()) {
     for (const std::string& kind : settings.kinds) {
-      if (kind != kMetrics) kinds_.try_emplace(kind);
+      if (kind == kMetrics)
+        metrics_.emplace();
+      else
+        kinds_[kind].is_wanted = true;
     }
   }
 
@@ -59,9 +64,16 @@ class RecordExporter : public Exporter {
     add_counters(&into.counters, profile.counters);
   }
 
+  void submit(FinishedMetrics metrics) override {
+    const std::lock_guard lock(mutex_);
+    if (metrics_) metrics_->add(metrics);
+  }
+
   absl::Status flush(absl::Time) override {
     const std::lock_guard lock(mutex_);
     for (auto& [kind, merged] : kinds_) {
+      // Where no kind is on that makes profiles, siprof's own counters come in one that nobody asked for.
+      if (!merged.is_wanted) continue;
       if (absl::Status status = write_kind(kind, &merged); !status.ok()) return status;
     }
     return write_file_atomically(metrics_file(), metrics());
@@ -95,18 +107,20 @@ class RecordExporter : public Exporter {
     return writer.take();
   }
 
-  // What the run's profiles are made of. No runtime metrics are taken yet: null, where an empty
-  // list would say that the program had none.
+  // What the run's profiles are made of, and its metrics: null if none were asked for, where an empty list
+  // says that there was nobody to take them of.
   std::string metrics() const {
     nlohmann::json kinds = nlohmann::json::object();
     for (const auto& [kind, merged] : kinds_) {
       kinds[kind] = {{"profiles", merged.profiles}, {"counters", merged.counters}};
     }
-    const nlohmann::json all = {{"siprof", SIPROF_VERSION},
-                                {"start", absl::ToDoubleSeconds(started_ - absl::UnixEpoch())},
-                                {"end", absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch())},
-                                {"kinds", kinds},
-                                {"metrics", nullptr}};
+    nlohmann::json all = {{"siprof", SIPROF_VERSION},
+                          {"start", absl::ToDoubleSeconds(started_ - absl::UnixEpoch())},
+                          {"end", absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch())},
+                          {"kinds", kinds},
+                          {"metrics", nullptr}};
+    if (metrics_) all["metrics"] = metrics_->list();
+    if (metrics_ && metrics_->dropped() != 0) all["metric_points_dropped"] = metrics_->dropped();
     return absl::StrCat(all.dump(2), "\n");
   }
 
@@ -114,6 +128,7 @@ class RecordExporter : public Exporter {
   const absl::Time started_;
   mutable std::mutex mutex_;
   std::map<std::string, Merged> kinds_;
+  std::optional<MetricsJson> metrics_;  // none: the kind is off
   std::map<std::string, std::uint64_t> counters_;
 };
 

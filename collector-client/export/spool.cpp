@@ -157,6 +157,9 @@ void Spool::remove(std::uint64_t sequence, Fate fate) {
     case Fate::kRejected:
       ++counters_["spool_rejected"];
       break;
+    case Fate::kMetricsRejected:
+      ++counters_["metrics_rejected"];
+      break;
     case Fate::kOversized:
       ++counters_["spool_oversized"];
       break;

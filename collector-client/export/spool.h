@@ -53,7 +53,7 @@ class Spool {
   absl::StatusOr<std::optional<Item>> next_after(std::uint64_t sequence);
   static constexpr int kMostReads = 30;
 
-  enum class Fate { kAcknowledged, kRejected, kOversized, kCorrupt };
+  enum class Fate { kAcknowledged, kRejected, kMetricsRejected, kOversized, kCorrupt };
   // The message's way is over. Unknown numbers are no error: an acknowledgement
   // may come after the bound has dropped the message.
   void remove(std::uint64_t sequence, Fate fate);

@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "collector-client/export/backoff.h"
 #include "collector-client/export/channel.h"
+#include "collector-client/export/metric_messages.h"
 #include "collector-client/export/spool.h"
 #include "collector-client/export/stream_session.h"
 #include "collector.pb.h"
@@ -69,10 +70,10 @@ class StreamExporter : public Exporter {
     if (adopter_.joinable()) adopter_.join();
   }
 
-  void submit(FinishedProfile profile) override {
-    spool_->append(to_message(std::move(profile)));
-    const std::lock_guard lock(mutex_);
-    if (session_ != nullptr) session_->wake();
+  void submit(FinishedProfile profile) override { append(to_message(std::move(profile))); }
+
+  void submit(FinishedMetrics metrics) override {
+    for (v1::AgentMessage& message : metric_messages(metrics)) append(std::move(message));
   }
 
   absl::Status flush(absl::Time deadline) override {
@@ -101,7 +102,14 @@ class StreamExporter : public Exporter {
 
  private:
   SessionEvents events() {
-    return {sink_, [this] { welcomed(); }, [this](const v1::Ack& ack) { acknowledged(ack); }};
+    return {sink_, [this] { welcomed(); },
+            [this](const v1::Ack& ack, Content content) { acknowledged(ack, content); }};
+  }
+
+  void append(v1::AgentMessage message) {
+    spool_->append(std::move(message));
+    const std::lock_guard lock(mutex_);
+    if (session_ != nullptr) session_->wake();
   }
 
   void keep_connected() {
@@ -146,12 +154,16 @@ class StreamExporter : public Exporter {
     if (!adopter_.joinable() && !stopping_) adopter_ = std::thread([this] { send_orphans(); });
   }
 
-  void acknowledged(const v1::Ack& ack) {
+  void acknowledged(const v1::Ack& ack, Content content) {
     const std::lock_guard lock(mutex_);
     got_ack_ = true;
     if (ack.result() == v1::Ack::REJECTED && reasons_.size() < kMaxReasons &&
         reasons_.insert(ack.reason()).second) {
-      spdlog::error("collector {} rejects a profile: {}", settings_.collector, ack.reason());
+      // A collector that is older than its agents takes none; profiles go on.
+      if (content == Content::kMetrics)
+        spdlog::warn("collector {} rejects metrics: {}", settings_.collector, ack.reason());
+      else
+        spdlog::error("collector {} rejects a profile: {}", settings_.collector, ack.reason());
     }
     changed_.notify_all();
   }

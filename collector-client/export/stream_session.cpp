@@ -144,7 +144,8 @@ absl::Status StreamSession::send_one(Stream* stream, const Spool::Item& item) {
   {
     const std::lock_guard lock(mutex_);
     cursor_ = item.sequence;
-    if (is_readable && fits) in_flight_.insert(item.sequence);
+    if (is_readable && fits)
+      in_flight_.emplace(item.sequence, message.has_metrics() ? Content::kMetrics : Content::kProfile);
     last_progress_ = last_sent_ = steady_now();
   }
   if (!is_readable) {
@@ -154,8 +155,8 @@ absl::Status StreamSession::send_one(Stream* stream, const Spool::Item& item) {
     return absl::OkStatus();
   }
   if (!fits) {
-    spdlog::warn("a profile of {} bytes is dropped: the collector takes at most {}", item.bytes.size(),
-                 max_message_bytes_);
+    spdlog::warn("{} of {} bytes dropped: the collector takes at most {}",
+                 message.has_metrics() ? "metrics" : "a profile", item.bytes.size(), max_message_bytes_);
     spool_->remove(item.sequence, Spool::Fate::kOversized);
     return absl::OkStatus();
   }
@@ -198,8 +199,16 @@ void StreamSession::handle(const v1::CollectorMessage& message) {
 }
 
 void StreamSession::handle_ack(const v1::Ack& ack) {
-  const bool rejected = ack.result() == v1::Ack::REJECTED;
-  spool_->remove(ack.sequence(), rejected ? Spool::Fate::kRejected : Spool::Fate::kAcknowledged);
+  Content content = Content::kProfile;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto sent = in_flight_.find(ack.sequence());
+    if (sent != in_flight_.end()) content = sent->second;
+  }
+  Spool::Fate fate = Spool::Fate::kAcknowledged;
+  if (ack.result() == v1::Ack::REJECTED)
+    fate = content == Content::kMetrics ? Spool::Fate::kMetricsRejected : Spool::Fate::kRejected;
+  spool_->remove(ack.sequence(), fate);
   {
     const std::lock_guard lock(mutex_);
     in_flight_.erase(ack.sequence());
@@ -207,7 +216,7 @@ void StreamSession::handle_ack(const v1::Ack& ack) {
     appended_ = true;  // there may be more behind what was in flight
   }
   changed_.notify_all();
-  if (events_.on_ack) events_.on_ack(ack);
+  if (events_.on_ack) events_.on_ack(ack, content);
 }
 
 void StreamSession::wake() {

@@ -8,9 +8,9 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -25,11 +25,14 @@ class ClientContext;
 
 namespace siprof::client {
 
+// What a message carries.
+enum class Content { kProfile, kMetrics };
+
 // What a session tells its exporter; called on the session's threads.
 struct SessionEvents {
   ConfigurationSink on_configuration;  // may be empty
   std::function<void()> on_welcome;
-  std::function<void(const v1::Ack&)> on_ack;  // after the spool has let go of it
+  std::function<void(const v1::Ack&, Content)> on_ack;  // after the spool has let go of it
 };
 
 enum class WhenEmpty { kWait, kEnd };
@@ -72,8 +75,8 @@ class StreamSession {
   bool welcomed_ = false;
   bool appended_ = true;
   std::uint64_t max_message_bytes_ = 0;
-  std::uint64_t cursor_ = 0;  // last sequence that was written
-  std::set<std::uint64_t> in_flight_;
+  std::uint64_t cursor_ = 0;                    // last sequence that was written
+  std::map<std::uint64_t, Content> in_flight_;  // by sequence
   absl::Time last_progress_;
   absl::Time last_sent_;
   absl::Duration min_send_interval_;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "collector-client/attach/listener.h"
+#include "collector-client/base/clock.h"
 #include "shim/core/process.h"
 #include "shim/core/ring_writer.h"
 #include "test/unit/collector-client/attach/attach_message.h"
@@ -38,6 +39,7 @@ class FakeProcess {
     uid_t uid = geteuid();
     std::uint8_t secret = 1;  // each of its bytes; 0: the process has none
     bool with_pid_fd = true;  // false: as before Linux 5.3
+    std::uint32_t kinds = kKindCpu;
   };
 
   explicit FakeProcess(std::string socket_path, Options options)
@@ -63,6 +65,8 @@ class FakeProcess {
   // Each returns when it is done. False: it failed there.
   bool attach() { return order('a', 0); }
   bool write(std::uint32_t samples) { return order('w', samples); }
+  // Uses as much CPU time as this.
+  bool burn(std::uint32_t ms) { return order('b', ms); }
   Control control() {
     Control control{};
     if (!order('c', 0) || recv(orders_.get(), &control, sizeof(control), 0) != sizeof(control)) abort();
@@ -115,6 +119,7 @@ class FakeProcess {
       char done = 1;
       if (order.what == 'a') done = attach_to_agent();
       if (order.what == 'w') done = write_samples(order.count);
+      if (order.what == 'b') burn_now(order.count);
       if (order.what == 'x') break;
       send(orders, &done, 1, 0);
       if (order.what == 'c') send_control(orders);
@@ -155,9 +160,15 @@ class FakeProcess {
     }
     AttachMessage message = attach_header(bits);
     message.maps_are_live = 1;
+    message.rates.kinds = options_.kinds;
     message.session = session_;
     memset(message.secret, options_.secret, sizeof(message.secret));
     return raw_message(message, std::move(fds));
+  }
+
+  static void burn_now(std::uint32_t ms) {
+    const std::uint64_t end = cpu_time_ns(CLOCK_PROCESS_CPUTIME_ID) + std::uint64_t{ms} * 1'000'000;
+    while (cpu_time_ns(CLOCK_PROCESS_CPUTIME_ID) < end) continue;
   }
 
   bool attach_to_agent() {

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <set>
 
+#include "collector-client/metrics/metric_table.h"
 #include "collector-client/pprof/summary.h"
 #include "test/unit/collector-client/agent/running_agent.h"
 
@@ -18,6 +19,7 @@ namespace {
 // Takes nothing until it is opened.
 class ClosedExporter : public FakeExporter {
  public:
+  using FakeExporter::submit;
   void submit(FinishedProfile profile) override {
     const std::lock_guard lock(door_);
     FakeExporter::submit(std::move(profile));
@@ -129,6 +131,43 @@ TEST_CASE("windows that are dropped are counted, and what was counted beside the
   CHECK(exporter.total(0) == (kWindows - lost) * 3);
   CHECK(sum_of(exporter, "cpu_proc_ns") == kWindows * 100);
   for (const FinishedProfile& profile : exporter.profiles()) CHECK(profile.counters.at("sampling_hz") == 99);
+}
+
+FinishedMetrics metrics_of(std::size_t points) {
+  return {
+      absl::UnixEpoch(), absl::Seconds(1), {}, std::vector<MetricPoint>(points, {&kThreadCount, "", 7, 1})};
+}
+
+TEST_CASE("metrics don't wait until other windows have names, and without windows they go alone") {
+  FakeExporter exporter;
+  Finisher finisher(quick_settings().symbols, exporter);
+  finisher.submit({}, {}, {});
+  finisher.submit({}, {}, {metrics_of(3)});
+  CHECK(finisher.wait(absl::Seconds(20)));
+  REQUIRE(exporter.metrics().size() == 1);
+  CHECK(exporter.metrics()[0].points.size() == 3);
+}
+
+TEST_CASE("metrics that nobody takes are bounded, the oldest go and are counted") {
+  ClosedExporter exporter;
+  Window window;
+  window.series = std::make_shared<const Series>(Series{{{"service.name", "shop"}}, nullptr});
+  window.duration = absl::Seconds(1);
+  window.counters["samples"] = 1;
+  {
+    Finisher finisher(quick_settings().symbols, exporter);
+    {
+      const std::lock_guard closed(exporter.door());
+      finisher.submit({window}, {}, {metrics_of(1)});
+      CHECK(comes_true([&] { return exporter.metrics().size() == 1; }));
+      for (int i = 0; i < 6; ++i) finisher.submit({}, {}, {metrics_of(100'000)});
+    }
+    finisher.submit({window}, {}, {});
+  }
+  std::size_t points = 0;
+  for (const FinishedMetrics& one : exporter.metrics()) points += one.points.size();
+  CHECK(points == 500'001);
+  CHECK(sum_of(exporter, "metric_points_dropped") == 100'000);
 }
 
 }  // namespace

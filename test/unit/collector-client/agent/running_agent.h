@@ -10,6 +10,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,6 +27,10 @@ class FakeExporter : public Exporter {
     const std::lock_guard lock(mutex_);
     profiles_.push_back(std::move(profile));
   }
+  void submit(FinishedMetrics metrics) override {
+    const std::lock_guard lock(mutex_);
+    metrics_.push_back(std::move(metrics));
+  }
   absl::Status flush(absl::Time) override { return absl::OkStatus(); }
   std::map<std::string, std::uint64_t> counters() const override {
     return {{"sent", 7}, {"spool_dropped_full", 3}};
@@ -34,6 +39,19 @@ class FakeExporter : public Exporter {
   std::vector<FinishedProfile> profiles() const {
     const std::lock_guard lock(mutex_);
     return profiles_;
+  }
+  std::vector<FinishedMetrics> metrics() const {
+    const std::lock_guard lock(mutex_);
+    return metrics_;
+  }
+  // Over all windows, of points with that label.
+  double metric_total(const MetricInfo& metric, std::string_view label = {}) const {
+    double sum = 0;
+    for (const FinishedMetrics& finished : metrics()) {
+      for (const MetricPoint& point : finished.points)
+        if (point.metric == &metric && point.label == label) sum += point.value;
+    }
+    return sum;
   }
   // Sum over all profiles of the value at `index`; `label_pid` 0: of all processes.
   std::int64_t total(int index, pid_t label_pid = 0) const {
@@ -56,6 +74,7 @@ class FakeExporter : public Exporter {
  private:
   mutable std::mutex mutex_;
   std::vector<FinishedProfile> profiles_;
+  std::vector<FinishedMetrics> metrics_;
 };
 
 inline AgentSettings quick_settings() {

@@ -45,7 +45,7 @@ grpc::Status FakeCollector::Connect(grpc::ServerContext* context, Stream* stream
   greet(stream, message.hello());
   while (stream->Read(&message)) {
     v1::CollectorMessage answer;
-    if (store(agent_id, message.profile(), answer.mutable_ack())) stream->Write(answer);
+    if (store(agent_id, message, answer.mutable_ack())) stream->Write(answer);
   }
   return grpc::Status::OK;
 }
@@ -64,14 +64,21 @@ void FakeCollector::greet(Stream* stream, const v1::Hello& hello) {
   stream->Write(configuration);
 }
 
-bool FakeCollector::store(const std::string& agent_id, const v1::Profile& profile, v1::Ack* ack) {
+bool FakeCollector::store(const std::string& agent_id, const v1::AgentMessage& message, v1::Ack* ack) {
   const std::lock_guard lock(mutex_);
-  ack->set_sequence(profile.sequence());
-  if (!rejected_.empty() && profile.pprof_gzip() == rejected_) {
+  const v1::Profile& profile = message.profile();
+  ack->set_sequence(message.has_metrics() ? message.metrics().sequence() : profile.sequence());
+  if (message.has_metrics() && !metrics_rejected_.empty()) {
+    ack->set_result(v1::Ack::REJECTED);
+    ack->set_reason(metrics_rejected_);
+  } else if (!rejected_.empty() && profile.pprof_gzip() == rejected_) {
     ack->set_result(v1::Ack::REJECTED);
     ack->set_reason("not this one");
-  } else if (store_.seen.insert({agent_id, profile.sequence()}).second) {
-    store_.profiles.push_back(profile);
+  } else if (store_.seen.insert({agent_id, ack->sequence()}).second) {
+    if (message.has_metrics())
+      store_.metrics.push_back(message.metrics());
+    else
+      store_.profiles.push_back(profile);
     ack->set_result(v1::Ack::STORED);
   } else {
     ++duplicates_;

@@ -24,6 +24,7 @@ class FakeCollector : public v1::Collector::Service {
   // What was stored, in the order of arrival, and under which (agent, number).
   struct Store {
     std::vector<v1::Profile> profiles;
+    std::vector<v1::Metrics> metrics;
     std::set<std::pair<std::string, std::uint64_t>> seen;
   };
 
@@ -43,6 +44,10 @@ class FakeCollector : public v1::Collector::Service {
   }
   void reject(std::string content) {
     locked([&] { rejected_ = std::move(content); });
+  }
+  // As a collector does that is older than metrics.
+  void reject_metrics(std::string reason) {
+    locked([&] { metrics_rejected_ = std::move(reason); });
   }
   void want_token(std::string token) {
     locked([&] { token_ = std::move(token); });
@@ -73,7 +78,7 @@ class FakeCollector : public v1::Collector::Service {
   using Stream = grpc::ServerReaderWriter<v1::CollectorMessage, v1::AgentMessage>;
   grpc::Status Connect(grpc::ServerContext* context, Stream* stream) override;
   void greet(Stream* stream, const v1::Hello& hello);
-  bool store(const std::string& agent_id, const v1::Profile& profile, v1::Ack* ack);
+  bool store(const std::string& agent_id, const v1::AgentMessage& message, v1::Ack* ack);
 
   template <typename Change>
   void locked(Change change) {
@@ -88,6 +93,7 @@ class FakeCollector : public v1::Collector::Service {
   bool swallow_acks_ = false;
   bool silent_ = false;
   std::string rejected_;
+  std::string metrics_rejected_;
   std::string token_;
   std::uint64_t max_message_bytes_ = 4u << 20;
   v1::Configuration configuration_;
