@@ -8,6 +8,7 @@ proto/siprof/v1/collector.proto.
 
 import gzip
 import socket
+import struct
 import threading
 from typing import NamedTuple
 
@@ -26,6 +27,20 @@ class SentProfile(NamedTuple):
     duration_ns: int
     counters: dict
     pprof: pprof.Profile
+    attributes: dict = {}
+
+
+class SentPoint(NamedTuple):
+    agent_id: str
+    sequence: int  # of the message
+    attributes: dict
+    name: str
+    unit: str
+    labels: dict
+    start_ns: int
+    time_ns: int
+    is_counter: bool
+    value: float
 
 
 def _text_map(entries: list) -> dict:
@@ -39,6 +54,20 @@ def _text_map(entries: list) -> dict:
 
 def _counter_map(entries: list) -> dict:
     return {parts.get(1, b"").decode(): parts.get(2, 0) for parts in (dict(pprof.fields(entry)) for entry in entries)}
+
+
+def _point(body: bytes) -> dict:
+    """A MetricPoint's fields. Its value is a double, the last field, and left out where it is 0."""
+    value = 0.0
+    if len(body) >= 9 and body[-9] == 7 << 3 | 1:
+        value, body = struct.unpack("<d", body[-8:])[0], body[:-9]
+    parts: dict = {"labels": [], "value": value}
+    for field, content in pprof.fields(body):
+        if field == 3:
+            parts["labels"].append(content)
+        else:
+            parts[field] = content
+    return parts
 
 
 class _Reader:
@@ -82,15 +111,22 @@ class _Reader:
                 attributes = _text_map(parts.get(5, []))
                 self.relay.add(SentProfile(
                     self.agent_id, parts[1][0], parts[2][0].decode(), attributes.get("service.name", ""), parts[3][0], parts[4][0],
-                    _counter_map(parts.get(7, [])), pprof.decode(gzip.decompress(parts[6][0]))))
+                    _counter_map(parts.get(7, [])), pprof.decode(gzip.decompress(parts[6][0])), attributes))
+            elif number == 3:
+                attributes = _text_map(parts.get(2, []))
+                for point in map(_point, parts.get(3, [])):
+                    self.relay.add_point(SentPoint(
+                        self.agent_id, parts[1][0], attributes, point[1].decode(), point[2].decode(), _text_map(point["labels"]),
+                        point[6], point[4], {1: False, 2: True}[point[5]], point["value"]))
 
 
 class Relay:
-    """Listens on `url`; `profiles` is everything sent, in order."""
+    """Listens on `url`; `profiles` and `points` (of metrics) are everything sent, in order."""
 
     def __init__(self, world, target_port: int) -> None:
         self.target_port = target_port
         self.profiles: list = []
+        self.points: list = []
         self.errors: list = []
         self.keep_answers = threading.Event()
         self.lock = threading.Lock()
@@ -104,6 +140,18 @@ class Relay:
     def add(self, profile: SentProfile) -> None:
         with self.lock:
             self.profiles.append(profile)
+
+    def add_point(self, point: SentPoint) -> None:
+        with self.lock:
+            self.points.append(point)
+
+    def metrics(self, name: str = "", **labels) -> list:
+        """Points of one metric, or of all, with these labels, repeats of a message included."""
+        if self.errors:
+            raise AssertionError(f"the relay could not read along: {self.errors}")
+        with self.lock:
+            return [point for point in self.points
+                    if name in ("", point.name) and all(point.labels.get(key) == value for key, value in labels.items())]
 
     def seen(self, kind: str = "cpu") -> list:
         return [profile for profile in self.all_seen() if profile.kind == kind]
