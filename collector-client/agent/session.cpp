@@ -69,7 +69,7 @@ Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Works
       code_(view_, *pool_, workshop.modules, workshop.tables, workshop.clock),
       reader_(pool_->chunks(), pool_->chunk_count()),
       intakes_({*pool_, workshop.modules, rates_, number_, view_.message().pid}),
-      is_new_(pool_->unsettled_ticks() == 0),
+      is_new_(view_.message().attached_before == 0),
       wanted_(within_bounds(view_.message().rates)),
       rates_(wanted_),
       budget_(std::nullopt),

@@ -41,6 +41,7 @@ struct AttachMessage {
   Rates rates;                        // as the environment says
   std::uint64_t session;              // equal to SharedHeader::session
   std::uint64_t start_ns;             // CLOCK_MONOTONIC at the shim's constructor
+  std::uint64_t attached_before;      // 1: to this agent or another, since its start or last exec
   std::uint8_t secret[kSecretBytes];  // known to forked children only; proves them after setuid
   std::uint32_t exe_bytes;
   std::uint32_t argv_bytes;
@@ -48,7 +49,7 @@ struct AttachMessage {
   std::uint32_t
       maps_bytes;  // executable lines of /proc/PID/maps: a short process is gone when they are needed
 };
-static_assert(sizeof(AttachMessage) == 104);
+static_assert(sizeof(AttachMessage) == 112);
 
 struct StatusRequest {
   std::uint32_t magic;

@@ -116,6 +116,8 @@ SIPROF_SIGNAL_SAFE AttachStep attach(std::uint64_t now_ns, std::uint64_t number,
     if (chunks > kInitialChunks && chunks <= request->max_chunks) request->chunks = chunks;
   }
   request->unsettled_ticks = unsettled_ticks();
+  const Session* page = g_process.session.load(std::memory_order_acquire);
+  request->attached_before = page != nullptr && page->number.load(std::memory_order_relaxed) != 0;
   request->pid = static_cast<std::int32_t>(sys::call(SYS_getpid));
   int subreaper = 0;
   sys::call(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);

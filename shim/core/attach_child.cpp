@@ -170,6 +170,7 @@ SIPROF_SIGNAL_SAFE bool send_message(int socket_fd, const AttachRequest& request
   message.maps_are_live = handover.maps_are_live ? 1 : 0;
   message.session = request.session;
   message.start_ns = g_config.start_ns;
+  message.attached_before = request.attached_before ? 1 : 0;
   copy_bytes(message.secret, g_process.secret, kSecretBytes);
   message.exe_bytes = static_cast<std::uint32_t>(length(exe) + 1);
   message.argv_bytes = static_cast<std::uint32_t>(g_config.argv_bytes);

@@ -35,6 +35,7 @@ struct AttachRequest {
   std::uint32_t chunks;           // that the earlier memory had: a thread may be writing to any of them
   std::int32_t pid;               // the app, as it sees itself
   std::uint64_t unsettled_ticks;  // for the header of the same name
+  bool attached_before;           // this process, not the one that it was forked from
   bool stays_reaper;              // the app is pid 1 or a subreaper: hide the agent behind a middle process
   bool use_inherited_agent;       // join the agent of the process we were forked from
   bool may_start_agent;           // else only join one

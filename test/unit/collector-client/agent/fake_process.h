@@ -40,6 +40,7 @@ class FakeProcess {
     std::uint8_t secret = 1;  // each of its bytes; 0: the process has none
     bool with_pid_fd = true;  // false: as before Linux 5.3
     std::uint32_t kinds = kKindCpu;
+    bool attached_before = false;  // to another agent
   };
 
   explicit FakeProcess(std::string socket_path, Options options)
@@ -161,6 +162,7 @@ class FakeProcess {
     AttachMessage message = attach_header(bits);
     message.maps_are_live = 1;
     message.rates.kinds = options_.kinds;
+    message.attached_before = options_.attached_before ? 1 : 0;
     message.session = session_;
     memset(message.secret, options_.secret, sizeof(message.secret));
     return raw_message(message, std::move(fds));

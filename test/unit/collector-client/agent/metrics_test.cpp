@@ -75,6 +75,23 @@ TEST_CASE("a process that ends within the window is told of") {
   CHECK(running.exporter.metric_total(kMemoryUsage) > 100'000);
 }
 
+TEST_CASE("of a process that another agent has had only what it uses from now on counts") {
+  const AgentPlace place;
+  FakeProcess::Options options = with_metrics();
+  options.attached_before = GENERATE(true, false);
+  FakeProcess process(place.path(), options);
+  RunningAgent running(place, settings_of(absl::Hours(1)));
+  REQUIRE(process.burn(300));
+  REQUIRE(process.attach());
+  REQUIRE(comes_true([&] { return running.status()["processes"].size() == 1; }));
+  process.become_zombie();
+  running.wait();
+  if (options.attached_before)
+    CHECK(cpu_seconds(running.exporter) < 0.1);
+  else
+    CHECK(cpu_seconds(running.exporter) >= 0.29);
+}
+
 TEST_CASE("a process that attaches again counts once") {
   const AgentPlace place;
   FakeProcess process(place.path(), with_metrics());
