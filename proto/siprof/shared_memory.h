@@ -21,12 +21,13 @@
 #include <cstdint>
 
 #include "proto/siprof/io_calls.h"
+#include "proto/siprof/python.h"
 #include "proto/siprof/unwind_tables.h"
 
 namespace siprof {
 
 inline constexpr std::uint32_t kSharedMemoryMagic = 0x66727073;  // "sprf"
-inline constexpr std::uint32_t kSharedMemoryVersion = 6;
+inline constexpr std::uint32_t kSharedMemoryVersion = 7;
 inline constexpr std::uint32_t kCodeMapOffset = 4096;
 inline constexpr std::uint32_t kCodeMapBytes = 64 * 1024;
 inline constexpr std::uint32_t kLiveSlotsOffset = kCodeMapOffset + kCodeMapBytes;
@@ -69,6 +70,11 @@ inline constexpr std::uint64_t kHeartbeatStaleNs = 2'000'000'000;
   X(stack_cut, "samples whose stack was deeper than the copy")                            \
   X(stack_cut_pool, "samples whose copy was cut short by a full pool")                    \
   X(stack_unreadable, "samples without a readable stack")                                 \
+  X(python_walked, "samples of all kinds with Python frames")                             \
+  X(python_cut, "of them with more Python frames than are kept")                          \
+  X(python_broken, "of them whose Python frames ended at something unreadable")           \
+  X(python_code_lost, "samples without Python frames: no free chunk for their names")     \
+  X(python_faults, "unreadable addresses met and stepped over")                           \
   X(timers_failed, "threads without a timer: the kernel refused")                         \
   X(timers_refused, "threads without a timer: siprof's own limit")                        \
   X(heap_live_dropped, "sampled allocations not followed: too many live ones")            \
@@ -139,6 +145,8 @@ struct SharedHeader {
   alignas(64) std::atomic<std::uint32_t> unmaps_begun;
   std::atomic<std::uint32_t> unmaps_ended;
 
+  alignas(64) PythonView python;
+
   // Written by the app with relaxed adds: sums, nothing is ordered by them.
   alignas(64) std::atomic<std::uint64_t> counters[kCounterCount];
 };
@@ -191,6 +199,7 @@ enum class RecordKind : std::uint32_t {
   kSample = 1,
   kStackPiece = 2,
   kFrames = 3,
+  kPythonCode = 4,
 };
 
 // Starts at a multiple of 8. `kind` is stored last (release) and read first
@@ -254,14 +263,14 @@ inline constexpr std::uint32_t kRegisterCount = 17;
 inline constexpr std::uint32_t kRegisterSp = 7;
 inline constexpr std::uint32_t kRegisterIp = 16;
 
-// The extra bytes follow, up to a multiple of 8, and then the stack: the first bytes in this record, the
-// rest in kStackPiece records of the same chain with the same serial.
+// The extra bytes follow, up to a multiple of 8, `python_words` words (python.h), and then the stack: the
+// first bytes in this record, the rest in kStackPiece records of the same chain with the same serial.
 struct SampleFields {
   EventHead head;
   std::uint32_t serial;  // joins pieces to their sample
   std::uint32_t inline_stack_bytes;
   std::uint32_t stack_bytes;  // in all; fewer arrive when a piece was lost
-  std::uint32_t pad;
+  std::uint32_t python_words;
   std::uint64_t stack_start;  // address of the first byte
   std::uint64_t registers[kRegisterCount];
 };
@@ -273,10 +282,13 @@ struct SampleRecord {
 static_assert(sizeof(SampleRecord) == 88 + 8 * kRegisterCount);
 
 enum SampleFlags : std::uint32_t {
-  kStackCut = 1,       // there was more stack than kMaxStackBytes
-  kStackForeign = 2,   // not the thread's own stack: fiber or alternate stack
-  kTooManyFrames = 4,  // there were more than kMaxFrames
-  kGivenUp = 8,        // not to be used, another record comes instead
+  kStackCut = 1,         // there was more stack than kMaxStackBytes
+  kStackForeign = 2,     // not the thread's own stack: fiber or alternate stack
+  kTooManyFrames = 4,    // there were more than kMaxFrames
+  kGivenUp = 8,          // not to be used, another record comes instead
+  kPythonReleased = 16,  // the thread has a Python thread state, and not the GIL
+  kPythonBroken = 32,    // the Python frames end at something unreadable
+  kPythonCut = 64,       // there were more than kMaxPythonFrames
 };
 // Above them: how many samples of the kind found no room since the one before it; not of kCpu and kError,
 // which have their own ways to stand for others.
@@ -284,11 +296,12 @@ inline constexpr std::uint32_t kLostShift = 16;
 inline constexpr std::uint32_t kMostLost = (1u << (32 - kLostShift)) - 1;
 
 // A sample whose stack was walked: after the extra bytes, up to a multiple of 8, `frames` code addresses of
-// 8 bytes follow, innermost first, each inside the instruction that is executed or called from.
+// 8 bytes follow, innermost first, each inside the instruction that is executed or called from; and then
+// `python_words` words (python.h).
 struct FramesFields {
   EventHead head;
   std::uint32_t frames;
-  std::uint32_t pad;
+  std::uint32_t python_words;
 };
 
 struct FramesRecord {
@@ -296,7 +309,14 @@ struct FramesRecord {
   FramesFields sample;
 };
 static_assert(sizeof(FramesRecord) == 72);
+// Of addresses and words together.
 inline constexpr std::uint32_t kMaxFrames = (kChunkPayloadBytes - sizeof(FramesRecord) - kMaxExtraBytes) / 8;
+
+struct PythonCodeRecord {
+  RecordHeader header;
+  PythonCodeFields code;
+};
+static_assert(sizeof(PythonCodeRecord) == 48);
 
 struct StackPieceRecord {
   RecordHeader header;
