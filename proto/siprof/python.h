@@ -41,7 +41,8 @@ struct PythonLayout {
   std::uint16_t cframe_previous;
   std::uint16_t thread_id;         // pthread_t
   std::uint16_t native_thread_id;  // kNoOffset before 3.11
-  std::uint16_t status;  // a word of bits, of which status_attached: holds the GIL; kNoOffset before 3.12
+  std::uint16_t
+      status;  // a word of bits, of which the mask status_attached: holds the GIL; kNoOffset before 3.12
   std::uint16_t status_attached;
   // A frame
   std::uint16_t code;      // of an object of code; its low three bits are tags
@@ -71,9 +72,12 @@ enum class PythonRefusal : std::uint32_t {
 
 struct PythonView {
   // 0: no interpreter known, or one that is gone again. Written by the agent: release after the rest, which
-  // doesn't change while it is not 0; acquire in the app. Another number each time.
+  // doesn't change while it is not 0; acquire in the app, which reads it again after it has copied the rest.
+  // Another number each time, after which the process tells all of its marks anew.
   std::atomic<std::uint32_t> generation;
-  std::uint32_t pad;
+  // SharedHeader::unmaps_begun as of the mappings in which the interpreter was found, or kUnmapping. Written
+  // by the agent at any time: release; acquire in the app, which calls nothing of the below while it differs.
+  std::atomic<std::uint32_t> unmap_generation;
   std::uint64_t this_thread_state;  // PyGILState_GetThisThreadState
   std::uint64_t current_state;      // _PyThreadState_UncheckedGet, where `status` is not to be had; else 0
   std::uint64_t is_finalizing;      // _Py_IsFinalizing or Py_IsFinalizing
@@ -108,7 +112,7 @@ inline constexpr std::uint32_t kMaxPythonFrames = 192;
 // What a mark means: after these fields the name and the file's name in UTF-8, each with a zero at its end,
 // and a part of the line table. A table that doesn't fit comes in several records, each with all but the
 // table repeated. It is written before the first sample that has the mark, to any thread's chain.
-inline constexpr std::uint32_t kMaxPythonName = 256;
+inline constexpr std::uint32_t kMaxPythonName = 256;  // with the zero, as the next one
 inline constexpr std::uint32_t kMaxPythonFile = 1024;
 inline constexpr std::uint32_t kMaxPythonLineTable = 65536;
 struct PythonCodeFields {

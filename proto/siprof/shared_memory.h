@@ -74,6 +74,7 @@ inline constexpr std::uint64_t kHeartbeatStaleNs = 2'000'000'000;
   X(python_cut, "of them with more Python frames than are kept")                          \
   X(python_broken, "of them whose Python frames ended at something unreadable")           \
   X(python_code_lost, "samples without Python frames: no free chunk for their names")     \
+  X(python_skipped, "samples without Python frames: a fault there would end the app")     \
   X(python_faults, "unreadable addresses met and stepped over")                           \
   X(timers_failed, "threads without a timer: the kernel refused")                         \
   X(timers_refused, "threads without a timer: siprof's own limit")                        \
