@@ -9,6 +9,8 @@
 #include "shim/core/capture.h"
 #include "shim/core/code_map.h"
 #include "shim/core/config.h"
+#include "shim/core/fault_guard.h"
+#include "shim/core/guarded_slot.h"
 #include "shim/core/interruption.h"
 #include "shim/core/io_bank.h"
 #include "shim/core/late_symbol.h"
@@ -45,11 +47,13 @@ void after_fork_in_child() {
   for (auto& cell : g_process.early) cell.store(0, std::memory_order_relaxed);
   forget_early_io();
   forget_lost();
-  reset_signal_lock();
+  settle_fault_guard(/*lock_was_held=*/reset_signal_lock());
+  forget_slots();
   forget_unmaps_under_way();
   inherit_code_map();
   forget_followed();
   ThreadState& thread = this_thread();
+  thread.is_guarded = false;
   if (may_call()) {
     g_process.pid = sys::thread_id();
     meet_unknown_thread(thread, g_process.pid);
@@ -82,6 +86,7 @@ __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   g_hz.store((g_config.rates.kinds & (kTickingKinds | kMetricsBit)) != 0 ? g_config.rates.hz : kIdleHz,
              std::memory_order_relaxed);
   note_clock_resolution();
+  note_signal_frame();
   find_out_whether_ticks_interrupt();
   meet_main_thread(argv);
   g_process.pid = this_thread().tid;

@@ -31,6 +31,8 @@ __sigsetjmp:
 syscall:
 	.cfi_startproc
 	endbr64
+	cmpq	$13, %rdi		/* rt_sigaction */
+	je	1f
 	cmpq	$157, %rdi		/* prctl */
 	je	1f
 	cmpq	$317, %rdi		/* seccomp */

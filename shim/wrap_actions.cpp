@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <sys/auxv.h>
 
+#include "shim/core/change_lock.h"
 #include "shim/core/exec_view.h"
+#include "shim/core/fault_guard.h"
 #include "shim/core/handler_masks.h"
 #include "shim/core/process.h"
 #include "shim/core/signal.h"
@@ -53,13 +55,8 @@ bool on_alternate_stack(const struct sigaction& action) {
   return (action.sa_flags & SA_ONSTACK) != 0 && is_function(reinterpret_cast<void*>(action.sa_handler));
 }
 
-int change(int signal, const struct sigaction* set, struct sigaction* old) {
-  if (signal < 1 || signal > 64 || current_signal() == 0) return real::sigaction(signal, set, old);
-  if (set != nullptr && !is_own_process()) {
-    follow_into_vfork(this_thread());
-    return answer_by(vforked_sigaction, signal, set, old);
-  }
-  if (is_candidate(signal)) return answer_by(candidate_sigaction, signal, set, old);
+// Of a signal that is the app's alone.
+int change_real(int signal, const struct sigaction* set, struct sigaction* old) {
   struct sigaction kernel {};
   // Read before the change: it's the mask that was in force.
   struct sigaction before {};
@@ -72,6 +69,35 @@ int change(int signal, const struct sigaction* set, struct sigaction* old) {
   const int result = real::sigaction(signal, set != nullptr ? &kernel : nullptr, old);
   if (result == 0 && old != nullptr) word(old->sa_mask) = app_mask_before;
   return result;
+}
+
+// Of a signal that the fault guard stands in front of.
+long guarded_sigaction(int signal, const KernelAction* set, KernelAction* old) {
+  KernelAction before{};
+  if (const long failed = fault_sigaction(signal, nullptr, &before); failed != 0) return failed;
+  if (old != nullptr) {
+    *old = before;
+    old->mask = app_handler_mask(signal, before.mask);
+  }
+  if (set == nullptr) return 0;
+  KernelAction kernel = *set;
+  kernel.restorer = siprof_restore_rt;
+  const bool alternate = is_function(set->handler) && (set->flags & SA_ONSTACK) != 0;
+  kernel.mask = handler_mask_for(signal, set->mask, alternate);
+  return fault_sigaction(signal, &kernel, nullptr);
+}
+
+int change(int signal, const struct sigaction* set, struct sigaction* old) {
+  if (signal < 1 || signal > 64 || current_signal() == 0) return real::sigaction(signal, set, old);
+  if (set != nullptr && !is_own_process()) {
+    follow_into_vfork(this_thread());
+    return answer_by(vforked_sigaction, signal, set, old);
+  }
+  if (is_candidate(signal)) return answer_by(candidate_sigaction, signal, set, old);
+  if (!is_fault_signal(signal)) return change_real(signal, set, old);
+  // The guard begins before it or after it.
+  const ChangeLock lock;
+  return is_guarded(signal) ? answer_by(guarded_sigaction, signal, set, old) : change_real(signal, set, old);
 }
 
 // Ticks, the frame of a signal and a margin; the kernel kills where a frame doesn't fit.
@@ -137,7 +163,7 @@ sighandler_t siprof___sysv_signal(int signal, sighandler_t handler) {
 }
 
 sighandler_t siprof_sigset(int signal, sighandler_t disposition) {
-  if (!is_taken(signal)) return real::sigset(signal, disposition);
+  if (!is_taken(signal) && !is_fault_signal(signal)) return real::sigset(signal, disposition);
   sigset_t one{};
   sigset_t before{};
   word(one) = sys::signal_bit(signal);

@@ -5,6 +5,7 @@
 
 #include "shim/base/arch.h"
 #include "shim/core/exec_view.h"
+#include "shim/core/guarded_slot.h"
 #include "shim/core/handler_masks.h"
 #include "shim/core/process.h"
 #include "shim/core/signal.h"
@@ -107,8 +108,10 @@ SavedView& saved_view(sigjmp_buf environment) {
 void leave_own_code(const void* environment) {
   ThreadState& thread = this_thread();
   if (thread.busy_sp != 0 && thread.busy_sp != kBusyForGood &&
-      stack_after_jump(environment) >= thread.busy_sp)
+      stack_after_jump(environment) >= thread.busy_sp) {
     thread.busy_sp = 0;
+    drop_slot(thread);
+  }
 }
 
 void before_jump(sigjmp_buf environment) {

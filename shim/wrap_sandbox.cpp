@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wrappers of prctl and syscall, by which a program filters its system calls or becomes
-// one that orphans come to: what we need of the kernel, we do before that.
+// one that orphans come to: what we need of the kernel, we do before that. Or takes a
+// signal that the fault guard stands in front of.
+#include <errno.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
@@ -9,6 +11,7 @@
 #include <atomic>
 
 #include "shim/core/attach.h"
+#include "shim/core/fault_guard.h"
 #include "shim/core/sandbox.h"
 #include "shim/real.h"
 
@@ -65,6 +68,15 @@ extern "C" __attribute__((visibility("hidden"))) long siprof_watched_syscall(lon
                                                                              long c, long d, long e, long f) {
   siprof_next_syscall.store(reinterpret_cast<void*>(real::syscall.get()), std::memory_order_relaxed);
   const auto call = [=] { return real::syscall(number, a, b, c, d, e, f); };
+  if (number == SYS_rt_sigaction) {
+    const bool is_ours = d == sizeof(sys::SignalSet) && is_guarded(static_cast<int>(a));
+    const long result = is_ours ? fault_sigaction_at(static_cast<int>(a), static_cast<std::uint64_t>(b),
+                                                     static_cast<std::uint64_t>(c))
+                                : call();
+    if (!is_ours || result == 0) return result;
+    errno = static_cast<int>(-result);
+    return -1;
+  }
   if ((number == SYS_prctl &&
        takes_the_clock(static_cast<unsigned long>(a), static_cast<unsigned long>(b))) ||
       (number == SYS_seccomp && a == SECCOMP_SET_MODE_STRICT)) {

@@ -59,6 +59,9 @@ __attribute__((always_inline)) inline std::uint64_t stack_pointer_of(const ucont
 __attribute__((always_inline)) inline std::uint64_t instruction_pointer_of(const ucontext_t* context) {
   return static_cast<std::uint64_t>(context->uc_mcontext.gregs[REG_RIP]);
 }
+__attribute__((always_inline)) inline void set_instruction_pointer(ucontext_t* context, std::uint64_t to) {
+  context->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(to);
+}
 // Where a system call has just been made: what it returned.
 __attribute__((always_inline)) inline long result_of_call(const ucontext_t* context) {
   return static_cast<long>(context->uc_mcontext.gregs[REG_RAX]);

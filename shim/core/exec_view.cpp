@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/exec_view.h"
 
+#include "shim/core/app_fault_action.h"
+#include "shim/core/fault_guard.h"
 #include "shim/core/process.h"
 
 namespace siprof::shim {
@@ -26,7 +28,9 @@ long vforked_sigaction(int signal, const KernelAction* set, KernelAction* old) {
     kernel.restorer = siprof_restore_rt;
   }
   const long result = kernel_sigaction(signal, set != nullptr ? &kernel : nullptr, old);
-  if (result == 0 && old != nullptr && old->handler == front_handler()) *old = app_action(signal);
+  if (result != 0 || old == nullptr) return result;
+  if (old->handler == front_handler()) *old = app_action(signal);
+  if (is_fault_front(*old)) *old = fault_action(signal);
   return result;
 }
 
@@ -52,11 +56,17 @@ AppViewForExec::AppViewForExec() : blocked_(0), ignored_(0) {
     kernel_sigaction(signal, &ignore, nullptr);
     ignored_ |= sys::signal_bit(signal);
   }
+  for (int signal : kFaultSignals) {
+    if (ignore_for_exec(signal)) ignored_ |= sys::signal_bit(signal);
+  }
 }
 
 AppViewForExec::~AppViewForExec() {
   for (int signal : kCandidates) {
     if ((ignored_ & sys::signal_bit(signal)) != 0) install_front(signal, app_action(signal));
+  }
+  for (int signal : kFaultSignals) {
+    if ((ignored_ & sys::signal_bit(signal)) != 0) guard_after_exec(signal);
   }
   const sys::SignalSet ours = blocked_ & sys::signal_bit(current_signal() == 0 ? 1 : current_signal());
   if (ours != 0) sys::change_mask(SIG_UNBLOCK, &ours, nullptr);

@@ -22,7 +22,7 @@ class AppViewForExec {
 
  private:
   sys::SignalSet blocked_;
-  sys::SignalSet ignored_;
+  sys::SignalSet ignored_;  // of the candidates, and of those that the fault guard stands in front of
 };
 
 // Between vfork and exec a child runs in its parent's memory: what it changes of its mask and its

@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "shim/core/fault_guard.h"
 #include "shim/core/signal.h"
 
 namespace siprof::shim {
@@ -41,6 +42,11 @@ SIPROF_SIGNAL_SAFE sys::SignalSet kernel_mask(sys::SignalSet app_mask, bool on_a
   return on_alternate_stack ? app_mask | ours : app_mask & ~ours;
 }
 
+// What the kernel would have if nothing of ours stood in front.
+SIPROF_SIGNAL_SAFE long real_sigaction(int signal, const KernelAction* set, KernelAction* old) {
+  return is_guarded(signal) ? fault_sigaction(signal, set, old) : kernel_sigaction(signal, set, old);
+}
+
 }  // namespace
 
 sys::SignalSet handler_mask_for(int signal, sys::SignalSet app_mask, bool on_alternate_stack) {
@@ -63,12 +69,12 @@ void refresh_handler_masks() {
     const std::uint8_t marks = g_marks[signal].load(std::memory_order_relaxed);
     if ((marks & kKnown) == 0 || is_taken(signal)) continue;
     KernelAction action{};
-    if (kernel_sigaction(signal, nullptr, &action) != 0 || !is_function(action.handler)) continue;
+    if (real_sigaction(signal, nullptr, &action) != 0 || !is_function(action.handler)) continue;
     const sys::SignalSet app = (action.mask & ~candidate_bits()) | wanted(marks);
     const sys::SignalSet mask = kernel_mask(app, (marks & kOnAlternateStack) != 0);
     if (mask == action.mask) continue;
     action.mask = mask;
-    kernel_sigaction(signal, &action, nullptr);
+    real_sigaction(signal, &action, nullptr);
   }
 }
 

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/signal.h"
 
+#include <sys/auxv.h>
+
 #include "shim/base/text.h"
+#include "shim/core/change_lock.h"
 #include "shim/core/handler_masks.h"
 #include "shim/core/process.h"
 #include "shim/core/timer.h"
 
 namespace siprof::shim {
+
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_change_lock{0};
+
 namespace {
 
 constexpr sys::SignalSet all_candidates() {
@@ -22,32 +28,11 @@ SIPROF_EARLY constinit KernelAction g_app_actions[kCandidateCount]{};
 SIPROF_EARLY constinit std::atomic<int> g_current{0};           // release after its action is installed
 SIPROF_EARLY constinit std::atomic<sys::SignalSet> g_taken{0};  // release; bits only get added
 SIPROF_EARLY constinit std::atomic<bool> g_avoids_alternate_stack{false};  // relaxed: read under the lock
-SIPROF_EARLY constinit std::atomic<std::uint32_t> g_lock{
-    0};  // serializes changes; its holder has all signals blocked
+// What waits while a tick is in its handler, as far as the app has no handler of its own. Relaxed: read and
+// written under the lock.
+SIPROF_EARLY constinit std::atomic<sys::SignalSet> g_tick_mask{~sys::SignalSet{0}};
 SIPROF_EARLY constinit TickHandler g_handler = nullptr;
-
-// The thread that holds it has every signal blocked, so no handler of the app can
-// come to want it meanwhile.
-class ChangeLock {
- public:
-  SIPROF_SIGNAL_SAFE ChangeLock() {
-    const sys::SignalSet all = ~sys::SignalSet{0};
-    sys::change_mask(SIG_BLOCK, &all, &old_);
-    std::uint32_t free = 0;
-    while (!g_lock.compare_exchange_weak(free, 1, std::memory_order_acquire)) {
-      free = 0;
-      sys::call(SYS_sched_yield);
-    }
-  }
-  SIPROF_SIGNAL_SAFE ~ChangeLock() {
-    g_lock.store(0, std::memory_order_release);  // pairs with the acquire above
-    sys::change_mask(SIG_SETMASK, &old_, nullptr);
-  }
-  sys::SignalSet old_mask() const { return old_; }
-
- private:
-  sys::SignalSet old_ = 0;
-};
+SIPROF_EARLY constinit std::uint64_t g_signal_frame = 0;  // 0: the kernel doesn't say
 
 SIPROF_SIGNAL_SAFE unsigned long tick_flags() {
   const unsigned long flags = SA_SIGINFO | SA_RESTART | kRestorerFlag;
@@ -115,14 +100,14 @@ void* front_handler() {
   return reinterpret_cast<void*>(g_handler);
 }
 
-// Our handler in front of the app's action. All signals wait while it runs: a tick
-// inside a tick has nothing to add. For a signal the app handles itself, its mask and
-// flags hold, as they did without us; only ticks may need the alternate stack.
+// Our handler in front of the app's action. All signals wait while it runs (but leave_open_in_ticks()): a
+// tick inside a tick has nothing to add. For a signal the app handles itself, its mask and flags hold, as
+// they did without us; only ticks may need the alternate stack.
 long install_front(int signal, const KernelAction& app, KernelAction* before) {
   KernelAction front{};
   front.handler = front_handler();
   front.flags = tick_flags();
-  front.mask = ~sys::SignalSet{0};
+  front.mask = g_tick_mask.load(std::memory_order_relaxed);
   front.restorer = siprof_restore_rt;
   if (is_function(app.handler)) {
     front.flags = (app.flags & ~(static_cast<unsigned long>(SA_RESETHAND))) | SA_SIGINFO | kRestorerFlag;
@@ -205,8 +190,18 @@ sys::SignalSet kernel_mask_for(sys::SignalSet app_mask) {
   return current == 0 ? app_mask : app_mask & ~sys::signal_bit(current);
 }
 
-void reset_signal_lock() {
-  g_lock.store(0, std::memory_order_relaxed);
+bool reset_signal_lock() {
+  return g_change_lock.exchange(0, std::memory_order_relaxed) != 0;
+}
+
+// AVX-512 makes it 3.5 KiB.
+std::uint64_t signal_frame_bytes() {
+  return g_signal_frame != 0 ? g_signal_frame : 4096;
+}
+
+void note_signal_frame() {
+  constexpr unsigned long kAtMinSignalStack = 51;  // AT_MINSIGSTKSZ, since Linux 5.14
+  g_signal_frame = getauxval(kAtMinSignalStack);
 }
 
 bool leave_signal(int signal) {
@@ -302,6 +297,18 @@ long candidate_sigaction(int signal, const KernelAction* set, KernelAction* old)
   if (set != nullptr && is_function(set->handler)) leave_signal(signal);
   ChangeLock lock;
   return change_action(signal, set, old);
+}
+
+void leave_open_in_ticks(sys::SignalSet signals) {
+  g_tick_mask.store(~signals, std::memory_order_relaxed);
+  for (const int signal : kCandidates) {
+    if (is_taken(signal)) install_front(signal, app_action(signal));
+  }
+}
+
+bool ticks_may_block(sys::SignalSet signals) {
+  const KernelAction& app = app_action(current_signal());
+  return is_function(app.handler) && (app.mask & signals) != 0;
 }
 
 void leave_alternate_stack() {

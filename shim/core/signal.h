@@ -49,8 +49,8 @@ bool leave_signal(int signal);
 // Context: any thread.
 SIPROF_SIGNAL_SAFE sys::SignalSet kernel_mask_for(sys::SignalSet app_mask);
 
-// In a forked child another thread may have held the lock. Context: fork child.
-void reset_signal_lock();
+// In a forked child another thread may have held the lock: whether one did. Context: fork child.
+bool reset_signal_lock();
 
 // What the app believes is blocked of our signal, while the kernel has `kernel_mask`.
 // Context: signal handler, any thread.
@@ -83,6 +83,16 @@ long candidate_sigaction(int signal, const KernelAction* set, KernelAction* old)
 // From now on ticks don't use the alternate stack: the app has one that they wouldn't fit on.
 // Context: any thread, not a handler.
 void leave_alternate_stack();
+
+// From now on ticks let these come while they are handled, unless the app handles the signal itself: those
+// by which a guarded load fails. Under the lock of change_lock.h. Context: signal handler, any thread.
+SIPROF_SIGNAL_SAFE void leave_open_in_ticks(sys::SignalSet signals);
+// Whether a tick that begins now blocks one of them all the same. Context: signal handler.
+SIPROF_SIGNAL_SAFE bool ticks_may_block(sys::SignalSet signals);
+
+// Of a signal, on a stack; the kernel kills where it doesn't fit.
+SIPROF_SIGNAL_SAFE std::uint64_t signal_frame_bytes();
+void note_signal_frame();  // Context: constructor
 
 SIPROF_SIGNAL_SAFE long kernel_sigaction(int signal, const KernelAction* set, KernelAction* old);
 SIPROF_SIGNAL_SAFE bool is_function(const void* handler);

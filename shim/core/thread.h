@@ -46,6 +46,8 @@ struct ThreadState {
   bool idle;             // the kind is off: ticks only ask whether it is on again
   bool end_is_seen : 1;  // what it holds is given back when it ends, or it is the main thread
   bool in_message : 1;   // probe/error_message.h: the program's own code runs, for us
+  bool is_guarded : 1;   // guarded_slot.h: it has one
+  bool guard_seen : 1;   // fault_guard.h: it was sampled since the guard began
   // Inside the shim: where its stack was then, 0: not inside. Neither ticks nor events are sampled there. See
   // is_busy().
   std::uint64_t busy_sp;
