@@ -15,6 +15,7 @@
 #include "shim/core/io_bank.h"
 #include "shim/core/late_symbol.h"
 #include "shim/core/process.h"
+#include "shim/core/python_view.h"
 #include "shim/core/sampler.h"
 #include "shim/core/signal.h"
 #include "shim/core/thread.h"
@@ -49,6 +50,7 @@ void after_fork_in_child() {
   forget_lost();
   settle_fault_guard(/*lock_was_held=*/reset_signal_lock());
   forget_slots();
+  forget_python();
   forget_unmaps_under_way();
   inherit_code_map();
   forget_followed();

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "proto/siprof/shared_memory.h"
+#include "shim/core/python_sample.h"
 #include "shim/core/ring_writer.h"
 #include "shim/core/thread.h"
 
@@ -22,14 +23,15 @@ struct Event {
   std::uint32_t extra_bytes = 0;  // at most kMaxExtraBytes
 };
 
-// Context: signal handler, `context` is its third argument; or a hook (hook.h), whose registers it holds.
-// Errors: none; what is lost is counted. False: it is lost.
+// Context: signal handler, `context` is its third argument, `event` of kCpu; or a hook (hook.h) and any other
+// kind, the registers of which it holds. Errors: none; what is lost is counted. False: it is lost.
 SIPROF_SIGNAL_SAFE bool capture(SharedHeader* header, std::uint64_t session, ThreadState& thread,
                                 const Event& event, const ucontext_t* context);
 
 // The same without a walk. Context: as capture().
 SIPROF_SIGNAL_SAFE bool capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thread,
-                                     const Event& event, const ucontext_t* context);
+                                     const Event& event, const ucontext_t* context,
+                                     const PythonSample& python);
 
 // What both do. Context: as capture().
 SIPROF_SIGNAL_SAFE void fill_head(EventHead* head, const ThreadState& thread, const Event& event,

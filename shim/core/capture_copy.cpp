@@ -68,13 +68,14 @@ SIPROF_SIGNAL_SAFE std::uint32_t read_stack(const StackSource& source, std::uint
 }  // namespace
 
 bool capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thread, const Event& event,
-                  const ucontext_t* context) {
+                  const ucontext_t* context, const PythonSample& python) {
   const StackSource source = find_stack(thread, context);
   RingWriter writer(header, session, thread, share_of(event.kind));
   // At least the registers and the innermost frames, or the sample is worth little.
   constexpr std::uint32_t kLeastStackBytes = 512;
   const std::uint32_t least_stack = source.bytes < kLeastStackBytes ? source.bytes : kLeastStackBytes;
-  const auto head_bytes = static_cast<std::uint32_t>(sizeof(SampleRecord)) + padded(event.extra_bytes);
+  const auto words_at = static_cast<std::uint32_t>(sizeof(SampleRecord)) + padded(event.extra_bytes);
+  const std::uint32_t head_bytes = words_at + 8 * python.size();
   std::uint32_t bytes = 0;
   auto* record = reinterpret_cast<SampleRecord*>(
       writer.claim(head_bytes + padded(least_stack), head_bytes + padded(source.bytes), &bytes));
@@ -84,13 +85,15 @@ bool capture_copy(SharedHeader* header, std::uint64_t session, ThreadState& thre
   }
   SampleFields& sample = record->sample;
   fill_head(&sample.head, thread, event, unmap_generation(),
-            (source.cut ? kStackCut : 0u) | (source.own ? 0u : kStackForeign));
+            (source.cut ? kStackCut : 0u) | (source.own ? 0u : kStackForeign) | python.flags());
   const std::uint32_t serial = ++thread.next_sample;
   sample.serial = serial;
   sample.stack_start = source.start;
   sample.stack_bytes = source.bytes;
   copy_registers(context, sample.registers);
   copy_bytes(record + 1, event.extra, event.extra_bytes);
+  sample.python_words = python.size();
+  copy_bytes(reinterpret_cast<char*>(record) + words_at, python.words(), 8 * python.size());
   const std::uint32_t space = bytes - head_bytes;
   const std::uint32_t wanted = space < source.bytes ? space : source.bytes;
   std::uint32_t done = read_stack(source, 0, reinterpret_cast<char*>(record) + head_bytes, wanted);

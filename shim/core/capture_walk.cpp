@@ -53,12 +53,24 @@ SIPROF_SIGNAL_SAFE std::uint64_t* frames_of(FramesRecord* record, const Event& e
   return reinterpret_cast<std::uint64_t*>(reinterpret_cast<char*>(record + 1) + padded(event.extra_bytes));
 }
 
+struct Walked {
+  const Tables& tables;
+  WalkRegisters registers;
+  StackBounds bounds;
+  const PythonSample& python;
+};
+
+// All but the addresses, which may be there already.
 SIPROF_SIGNAL_SAFE void fill(FramesRecord* record, const ThreadState& thread, const Event& event,
-                             const Tables& tables, const WalkResult& result, std::uint32_t flags) {
+                             const Walked& walked, const WalkResult& result, std::uint32_t flags) {
+  const PythonSample& python = walked.python;
+  flags |= python.flags();
   if (result.end == WalkEnd::kTooDeep) flags |= kTooManyFrames;
-  fill_head(&record->sample.head, thread, event, tables.unmap_generation, flags);
+  fill_head(&record->sample.head, thread, event, walked.tables.unmap_generation, flags);
   copy_bytes(record + 1, event.extra, event.extra_bytes);
   record->sample.frames = result.frames;
+  record->sample.python_words = python.size();
+  copy_bytes(frames_of(record, event) + result.frames, python.words(), 8 * python.size());
 }
 
 SIPROF_SIGNAL_SAFE void count_walked(const WalkResult& result, const Event& event) {
@@ -66,12 +78,6 @@ SIPROF_SIGNAL_SAFE void count_walked(const WalkResult& result, const Event& even
   if (result.fp_frames != 0) count(Counter::stack_by_fp);
   count_written(event);
 }
-
-struct Walked {
-  const Tables& tables;
-  WalkRegisters registers;
-  StackBounds bounds;
-};
 
 enum class Outcome { kWritten, kLost, kNotWalked, kTooDeep };
 
@@ -84,29 +90,31 @@ SIPROF_SIGNAL_SAFE void withdraw(RingWriter* writer, FramesRecord* record, std::
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
 }
 
-// Straight into the ring: the handler's stack may be small. `least` frames have room at least.
+// Straight into the ring: the handler's stack may be small. `least` native frames have room at least; Python's are there already.
 SIPROF_SIGNAL_SAFE Outcome walk_into(RingWriter* writer, const Walked& walked, ThreadState& thread,
                                      const Event& event, std::uint32_t least) {
+  const std::uint32_t python = walked.python.size();
+  const std::uint32_t most = kMaxFrames - python;
   std::uint32_t bytes = 0;
   auto* record = reinterpret_cast<FramesRecord*>(
-      writer->claim(bytes_for(event, least), bytes_for(event, kMaxFrames), &bytes));
+      writer->claim(bytes_for(event, least + python), bytes_for(event, kMaxFrames), &bytes));
   if (record == nullptr) {
     count_pool_full(event);
     return Outcome::kLost;
   }
   std::uint64_t* addresses = frames_of(record, event);
-  const std::uint32_t room = (bytes - bytes_for(event, 0)) / 8;
+  const std::uint32_t room = (bytes - bytes_for(event, python)) / 8;
   const WalkResult result =
       walk_stack(walked.tables.view, walked.registers, walked.bounds, walked.bounds, addresses, room);
   const bool cut = result.end == WalkEnd::kTooDeep;
   const bool holds = tables_hold(walked.tables);
-  if ((result.end != WalkEnd::kComplete && !cut) || !holds || (cut && room < kMaxFrames)) {
+  if ((result.end != WalkEnd::kComplete && !cut) || !holds || (cut && room < most)) {
     if (!cut || !holds) count(reason_of(result.end));
     withdraw(writer, record, bytes, addresses, result);
     return cut && holds ? Outcome::kTooDeep : Outcome::kNotWalked;
   }
-  bytes = writer->shrink(&record->header, bytes, bytes_for(event, result.frames));
-  fill(record, thread, event, walked.tables, result, 0);
+  bytes = writer->shrink(&record->header, bytes, bytes_for(event, result.frames + python));
+  fill(record, thread, event, walked, result, 0);
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
   count_walked(result, event);
   return Outcome::kWritten;
@@ -153,22 +161,24 @@ bool capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
   map_tables_if_due(header);
   const WalkRegisters registers{instruction_pointer_of(context), stack_pointer_of(context),
                                 frame_pointer_of(context), context};
+  const PythonSample python(header, session, thread, share_of(event.kind), event.time_ns,
+                            event.kind == EventKind::kCpu ? context : nullptr);
   Tables tables{};
   if (!is_on_own_stack(thread, registers.sp)) {
     count(Counter::copied_foreign);
   } else if (!read_tables(header, &tables)) {
     count(Counter::copied_no_tables);
   } else {
-    const Walked walked{tables, registers, {red_zone_start(registers.sp), thread.stack_high}};
+    const Walked walked{tables, registers, {red_zone_start(registers.sp), thread.stack_high}, python};
     RingWriter writer(header, session, thread, share_of(event.kind));
     Outcome outcome = walk_into(&writer, walked, thread, event, kUsualFrames);
-    if (outcome == Outcome::kTooDeep) outcome = walk_into(&writer, walked, thread, event, kMaxFrames);
+    if (outcome == Outcome::kTooDeep) outcome = walk_into(&writer, walked, thread, event, kMaxFrames - python.size());
     if (outcome != Outcome::kNotWalked) {
       ++thread.next_sample;
       return outcome == Outcome::kWritten;
     }
   }
-  return capture_copy(header, session, thread, event, context);
+  return capture_copy(header, session, thread, event, context, python);
 }
 
 }  // namespace siprof::shim
