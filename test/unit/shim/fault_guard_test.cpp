@@ -37,6 +37,7 @@ struct Plan {
   Answer answer = Answer::kExit;
   bool alternate = false;
   bool restorer = true;
+  bool filtered = false;
 };
 
 // What a handler sees, and how the process ended.
@@ -115,6 +116,7 @@ int run(const Plan& plan, Guard guard) {
                                            : kernel_sigaction(plan.signal, &action, nullptr);
   if (set != 0) return 101;
   if (guard == Guard::kAfter && !begin_fault_guard()) return 102;
+  if (plan.filtered) g_process.filters = 1;
   if (sigsetjmp(g_back, 1) == 0)
     fault(plan);
   else
@@ -123,6 +125,9 @@ int run(const Plan& plan, Guard guard) {
 }
 
 Seen outcome(const Plan& plan, Guard guard) {
+  if (g_seen == nullptr)
+    g_seen = static_cast<Seen*>(
+        mmap(nullptr, sizeof(Seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   g_plan = plan;
   memset(static_cast<void*>(g_seen), 0, sizeof(*g_seen));
   const pid_t child = fork();
@@ -134,9 +139,6 @@ Seen outcome(const Plan& plan, Guard guard) {
 }
 
 void compare(const Plan& plan) {
-  if (g_seen == nullptr)
-    g_seen = static_cast<Seen*>(
-        mmap(nullptr, sizeof(Seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   const Seen without = outcome(plan, Guard::kNone);
   for (const Guard guard : {Guard::kBefore, Guard::kAfter}) {
     const Seen with = outcome(plan, guard);
@@ -203,6 +205,25 @@ TEST_CASE("a handler that can't return never runs") {
              .flags = SA_SIGINFO,
              .fault = fault,
              .restorer = false});
+}
+
+TEST_CASE("a process that may make no system call any more ends by the same signal") {
+  for (const auto& [signal, fault] : kFaults) {
+    if (signal == SIGBUS && fault == Fault::kRaise) continue;  // by SIGSEGV, which is as much as can be had
+    for (void* handler : {reinterpret_cast<void*>(SIG_DFL), reinterpret_cast<void*>(app_handler)}) {
+      Plan plan{.signal = signal,
+                .handler = handler,
+                .flags = SA_SIGINFO | SA_RESETHAND,
+                .fault = fault,
+                .answer = Answer::kReturn};
+      const Seen without = outcome(plan, Guard::kNone);
+      plan.filtered = true;
+      const Seen with = outcome(plan, Guard::kBefore);
+      CAPTURE(signal, static_cast<int>(fault), handler);
+      CHECK(with.status == without.status);
+      CHECK(with.calls == without.calls);
+    }
+  }
 }
 
 // 0: all held, else the number of the first expectation that didn't.
