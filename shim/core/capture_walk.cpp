@@ -161,7 +161,7 @@ bool capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
   map_tables_if_due(header);
   const WalkRegisters registers{instruction_pointer_of(context), stack_pointer_of(context),
                                 frame_pointer_of(context), context};
-  const PythonSample python(header, session, thread, share_of(event.kind), event.time_ns,
+  const PythonSample python(header, session, thread, share_of(event.kind),
                             event.kind == EventKind::kCpu ? context : nullptr);
   Tables tables{};
   if (!is_on_own_stack(thread, registers.sp)) {

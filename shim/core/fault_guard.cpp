@@ -23,11 +23,7 @@ enum class State : std::uint32_t {
 // Release after the fronts are installed; acquire before a guarded load.
 constinit std::atomic<State> g_state{State::kNotBegun};
 constinit std::atomic<sys::SignalSet> g_guarded{0};           // relaxed: bits only get added
-constinit std::atomic<std::uint64_t> g_looked_ns{0};          // relaxed: a hint
 constinit std::atomic<std::uint32_t> g_execs_that_ignore{0};  // relaxed: under the change lock
-
-// A system call each 10 ms: a handler that was installed behind our back meets no fault of ours for longer.
-constexpr std::uint64_t kLookEveryNs = 10'000'000;
 
 // As the app's own action would have the kernel behave. Of a default there is little: SIGSEGV ends the
 // process on whatever stack.
@@ -111,14 +107,12 @@ bool begin_fault_guard() {
   return true;
 }
 
-bool guard_holds(std::uint64_t now_ns) {
+// At each sample: a handler that was installed behind our back may meet no fault of ours.
+bool guard_holds() {
   const State state = g_state.load(std::memory_order_acquire);
   if (state == State::kNotBegun) return false;
   // Nobody can say any more what the kernel has, and nobody could change it by libc.
   if (!may_call()) return state == State::kInForce;
-  const std::uint64_t looked = g_looked_ns.load(std::memory_order_relaxed);
-  if (now_ns - looked < kLookEveryNs && now_ns >= looked) return state == State::kInForce;
-  g_looked_ns.store(now_ns, std::memory_order_relaxed);
   const bool fronts = kernel_has_fronts();
   if (fronts == (state == State::kInForce)) return fronts;
   const TryChangeLock lock;
@@ -148,8 +142,6 @@ long fault_sigaction(int signal, const KernelAction* set, KernelAction* old) {
   if (const long failed = kernel_sigaction(signal, &front, nullptr); failed != 0) return failed;
   if (is_function(set->handler) && kernel_sigaction(signal, nullptr, &installed) == 0)
     keep_fault_action(signal, as_kept(*set, installed));
-  // The app has set it by libc: that ends what it did behind libc's back.
-  g_looked_ns.store(0, std::memory_order_relaxed);
   return 0;
 }
 
@@ -213,8 +205,7 @@ void guard_after_exec(int signal) {
   const KernelAction front = front_of(fault_action(signal));
   kernel_sigaction(signal, &front, nullptr);
   if (!is_own_process()) return;
-  if (g_execs_that_ignore.fetch_sub(1, std::memory_order_relaxed) == 1)
-    g_looked_ns.store(0, std::memory_order_relaxed);
+  g_execs_that_ignore.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // What is sent doesn't come again by itself, and can be ignored.

@@ -34,9 +34,9 @@ SIPROF_SIGNAL_SAFE bool begin_fault_guard();
 
 // Whether faults of guarded loads are stepped over, as far as is known. Context: any thread.
 SIPROF_SIGNAL_SAFE bool guard_is_in_force();
-// The same after a look at what the kernel has, if the last one is long ago; `now_ns` of CLOCK_MONOTONIC.
-// Context: signal handler, a hook.
-SIPROF_SIGNAL_SAFE bool guard_holds(std::uint64_t now_ns);
+// The same after a look at what the kernel has: two system calls, as long as they may be made. Context:
+// signal handler, a hook.
+SIPROF_SIGNAL_SAFE bool guard_holds();
 
 // sigaction(2) for a fault signal as the kernel would answer without us. 0 or -errno. Context: any thread,
 // under the lock of change_lock.h.

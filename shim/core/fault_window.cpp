@@ -70,8 +70,8 @@ SIPROF_SIGNAL_SAFE void send_again(const HeldSignal& held) {
   const long pid = sys::call(SYS_getpid);
   if (held.code == SI_TKILL)
     sys::call(SYS_rt_tgsigqueueinfo, pid, sys::thread_id(), held.signal, &info);
-  else
-    sys::call(SYS_rt_sigqueueinfo, pid, held.signal, &info);
+  else if (sys::call(SYS_rt_sigqueueinfo, pid, held.signal, &info) != 0)
+    sys::call(SYS_kill, pid, held.signal);  // only the main thread may say that another process has sent it
 }
 
 }  // namespace
@@ -83,16 +83,18 @@ FaultWindow::FaultWindow(ThreadState& thread, GuardedSlot* slot, const ucontext_
 // A handler runs with what it interrupted had blocked, and with the mask that it was installed with: before
 // the guard began that was everything. What a hook's thread has blocked only the kernel knows.
 bool FaultWindow::open_mask(ThreadState& thread, const ucontext_t* context) {
+  sys::SignalSet of_app = kFaultBits;
   if (context != nullptr) {
-    const auto interrupted = reinterpret_cast<const sys::SignalSet&>(context->uc_sigmask);
-    if ((interrupted & kFaultBits) == 0 && thread.guard_seen && !ticks_may_block(kFaultBits)) return true;
+    of_app &= reinterpret_cast<const sys::SignalSet&>(context->uc_sigmask);
+    if (of_app == 0 && thread.guard_seen && !ticks_may_block(kFaultBits)) return true;
   }
   if (!may_call()) return false;
   sys::SignalSet before = 0;
   const sys::SignalSet bits = kFaultBits;
   slot_->mask_is_open = true;  // before the call: it delivers what was pending
   if (sys::change_mask(SIG_UNBLOCK, &bits, &before) != 0) return false;
-  to_close_ = before & kFaultBits;
+  // What only the handler itself has blocked stays open to its end: the next look doesn't ask.
+  to_close_ = before & of_app;
   slot_->mask_is_open = to_close_ != 0;
   if (context != nullptr) thread.guard_seen = true;
   return true;

@@ -17,18 +17,18 @@ constexpr std::uint32_t kMostTold = 128 * 1024;
 }  // namespace
 
 PythonSample::PythonSample(SharedHeader* header, std::uint64_t session, ThreadState& thread, PoolShare share,
-                           std::uint64_t time_ns, const ucontext_t* context)
+                           const ucontext_t* context)
     : thread_(thread) {
   if (SIPROF_LIKELY(!shows_python(header))) return;
-  if (prepare(header, time_ns))
+  if (prepare(header))
     take(header, session, share, context);
   else
     count(Counter::python_skipped);
 }
 
 // False: not here, or not now.
-bool PythonSample::prepare(SharedHeader* header, std::uint64_t time_ns) {
-  const bool guarded = guard_holds(time_ns) || begin_fault_guard();
+bool PythonSample::prepare(SharedHeader* header) {
+  const bool guarded = guard_holds() || begin_fault_guard();
   const auto shown = static_cast<PythonRefusal>(header->python.refusal.load(std::memory_order_relaxed));
   if (guarded == (shown == PythonRefusal::kNoGuard))
     show_refusal(header, guarded ? PythonRefusal::kNone : PythonRefusal::kNoGuard);

@@ -22,7 +22,7 @@ struct PythonAccess;
 class PythonSample {
  public:
   SIPROF_SIGNAL_SAFE PythonSample(SharedHeader* header, std::uint64_t session, ThreadState& thread,
-                                  PoolShare share, std::uint64_t time_ns, const ucontext_t* context);
+                                  PoolShare share, const ucontext_t* context);
   __attribute__((always_inline)) ~PythonSample() {
     if (SIPROF_UNLIKELY(slot_ != nullptr)) give_back_slot(thread_, slot_);
   }
@@ -36,7 +36,7 @@ class PythonSample {
   std::uint32_t flags() const { return flags_; }  // SampleFlags
 
  private:
-  SIPROF_SIGNAL_SAFE bool prepare(SharedHeader* header, std::uint64_t time_ns);
+  SIPROF_SIGNAL_SAFE bool prepare(SharedHeader* header);
   SIPROF_SIGNAL_SAFE void take(SharedHeader* header, std::uint64_t session, PoolShare share,
                                const ucontext_t* context);
   SIPROF_SIGNAL_SAFE void walk(PythonAccess& access, std::uint64_t state, RingWriter* writer);

@@ -257,6 +257,23 @@ TEST_CASE("while code is unmapped the interpreter isn't called") {
         }) == 0);
 }
 
+TEST_CASE("in a tick that began before the guard did, a fault is survived as well") {
+  CHECK(in_child([] {
+          Scene scene(fake_layouts().back());
+          const std::uint64_t f = scene.python.code(U"f", U"a.py", 1, "lines");
+          g_state = scene.python.thread_state({{f, 3, true}, {f, 1, true}});
+          std::uint64_t frame = 0;
+          memcpy(&frame, reinterpret_cast<void*>(g_state + scene.python.layout().top_frame), 8);
+          FakePython::put(frame + scene.python.layout().previous, scene.python.end());
+          const sys::SignalSet all = ~sys::SignalSet{0};
+          sys::change_mask(SIG_BLOCK, &all, nullptr);
+          scene.show();
+          scene.sample();
+          scene.sample();
+          return scene.counted(Counter::python_faults) == 2 && read(scene.pool).words.size() == 1 ? 0 : 1;
+        }) == 0);
+}
+
 TEST_CASE("a handler of the app's own making leaves samples without Python frames") {
   CHECK(in_child([] {
           Scene scene(fake_layouts().back());
