@@ -60,6 +60,15 @@ __attribute__((always_inline)) inline long map_private(std::uint64_t bytes) {
               -1, 0);
 }
 
+// The same for what stays: not the app's to have locked in memory, or in a core dump.
+__attribute__((always_inline)) inline long map_aside(std::uint64_t bytes) {
+  const long mapped = map_private(bytes);
+  if (failed(mapped)) return mapped;
+  call(SYS_munlock, mapped, bytes);
+  call(SYS_madvise, mapped, bytes, MADV_DONTDUMP);
+  return mapped;
+}
+
 // In nanoseconds. Not by the vDSO, which isn't there in every process.
 __attribute__((always_inline)) inline std::uint64_t clock_ns(int clock) {
   timespec now{};

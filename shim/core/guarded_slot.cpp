@@ -32,7 +32,7 @@ SIPROF_SIGNAL_SAFE GuardedSlot* find(const ThreadState& thread, bool may_take) {
 
 bool map_slots() {
   if (g_slots.load(std::memory_order_relaxed) != nullptr) return true;
-  const long mapped = sys::map_private(kGuardedSlots * sizeof(GuardedSlot));
+  const long mapped = sys::map_aside(kGuardedSlots * sizeof(GuardedSlot));
   if (sys::failed(mapped)) return false;
   g_slots.store(reinterpret_cast<GuardedSlot*>(mapped), std::memory_order_release);
   return true;

@@ -42,7 +42,10 @@ void PythonSample::take(SharedHeader* header, std::uint64_t session, PoolShare s
   PythonAccess access;
   if (SIPROF_UNLIKELY(!knows_python(header, session, &access))) {
     const FaultWindow window(thread_, slot_, context);
-    if (!window.open() || !follow_python(header, session, &access)) return;
+    if (!window.open() || !follow_python(header, session, &access)) {
+      count(Counter::python_skipped);
+      return;
+    }
   }
   if (access.interpreter == nullptr) return;
   const PythonStates states = ask_for_states(*access.interpreter, thread_);

@@ -32,7 +32,7 @@ constexpr std::uint32_t kEditions = 1u << 22;
 SIPROF_SIGNAL_SAFE bool map_book() {
   if (g_book.load(std::memory_order_relaxed) != nullptr) return true;
   if (!may_call()) return false;
-  const long mapped = sys::map_private(kBookEntries * sizeof(BookEntry));
+  const long mapped = sys::map_aside(kBookEntries * sizeof(BookEntry));
   if (sys::failed(mapped)) return false;
   g_book.store(reinterpret_cast<BookEntry*>(mapped), std::memory_order_release);
   return true;

@@ -82,7 +82,7 @@ KernelAction action_of(const Plan& plan) {
   return action;
 }
 
-__attribute__((no_sanitize_address)) void fault(const Plan& plan) {
+__attribute__((no_sanitize("address", "undefined"))) void fault(const Plan& plan) {
   if (plan.fault == Fault::kRaise) sys::call(SYS_tgkill, getpid(), sys::thread_id(), plan.signal);
   if (plan.fault == Fault::kQueue) sigqueue(getpid(), plan.signal, {});
   volatile int* nowhere = reinterpret_cast<int*>(0x10);
