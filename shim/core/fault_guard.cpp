@@ -111,7 +111,7 @@ bool begin_fault_guard() {
 bool guard_holds() {
   const State state = g_state.load(std::memory_order_acquire);
   if (state == State::kNotBegun) return false;
-  // Nobody can say any more what the kernel has, and nobody could change it by libc.
+  // The kernel can't be asked any more. What libc sets still comes by here.
   if (!may_call()) return state == State::kInForce;
   const bool fronts = kernel_has_fronts();
   if (fronts == (state == State::kInForce)) return fronts;
