@@ -3,9 +3,9 @@
 """Runs one preload case: `run_case.py --build BUILD NAME`. Meson calls it once for each.
 
 Ends with 0 (passed), 1 (failed, the reason on stderr) or 77 (skipped, what is missing on stdout).
-`--list` prints all names, `--hazards` the table of hazards and their cases (it stands in README.md),
-`--baseline` runs the victims without siprof at all: what fails then is the victim's own fault. `--long` gives cases
-that have a longer version that one; scripts/soak runs them.
+`--list` prints all names, `--list SUITE` those of one of meson's suites, `--hazards` the table of hazards and their
+cases (it stands in README.md), `--baseline` runs the victims without siprof at all: what fails then is the victim's own
+fault. `--long` gives cases that have a longer version that one; scripts/soak runs them.
 """
 
 import argparse
@@ -38,7 +38,8 @@ def run(name: str, build: Path, baseline: bool, long: bool) -> int:
     except BaselineOnly:
         print(f"{name}: the victim is right without siprof; its profile was not looked at")
     except AssertionError as wrong:
-        place = traceback.extract_tb(wrong.__traceback__)[1]
+        places = traceback.extract_tb(wrong.__traceback__)
+        place = [frame for frame in places if Path(frame.filename).parent.name == "cases"][-1]
         print(f"FAIL {name} ({Path(place.filename).name}:{place.lineno}): {wrong}", file=sys.stderr)
         return 1
     finally:
@@ -51,13 +52,13 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=kHere.parent.parent / "build")
     parser.add_argument("--baseline", action="store_true")
     parser.add_argument("--long", action="store_true")
-    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--list", nargs="?", const="", metavar="SUITE")
     parser.add_argument("--hazards", action="store_true")
     parser.add_argument("name", nargs="?")
     options = parser.parse_args()
     load_cases()
-    if options.list:
-        print("\n".join(CASES))
+    if options.list is not None:
+        print("\n".join(name for name, case in CASES.items() if options.list in ("", case.suite)))
         return 0
     if options.hazards:
         print(hazards.table(CASES.values()))

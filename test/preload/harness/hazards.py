@@ -2,8 +2,10 @@
 """The hazards that a preloaded profiler is held against, and the table of the cases that provoke them.
 
 `run_case.py --hazards` prints it, hazards_test.py holds README.md to it. The numbers are those that the
-cases are tagged with; a case may provoke several.
+cases are tagged with; a case may provoke several. Python's own have a P before their number.
 """
+
+import re
 
 HAZARDS = {
     1: "names are resolved before an allocator is known",
@@ -79,9 +81,40 @@ HAZARDS = {
     87: "very many threads, and short ones",
     89: "limits of memory, processes and file size",
 }
+PYTHON = {
+    "P1": "the interpreter is interrupted where it has published a frame that isn't there yet",
+    "P2": "C code that runs without the GIL still belongs to its Python caller",
+    "P3": "the interpreter's current thread is another one",
+    "P4": "code objects come and go at the same addresses",
+    "P5": "line tables: backwards, far jumps, decorators, expressions of several lines, comprehensions",
+    "P6": "the interpreter ends under its threads; fork, exec, multiprocessing",
+    "P7": "deep recursion, RecursionError, threads with small stacks",
+    "P8": "the program crashes, with and without faulthandler",
+    "P9": "the program handles SIGSEGV and SIGBUS itself",
+    "P10": "generators, coroutines, asynchronous generators",
+    "P11": "the interpreter is embedded, loaded late, not alone, or has subinterpreters",
+    "P12": "a version or a layout that nobody knows",
+    "P13": "names that aren't ASCII, very long, or hold what no name should",
+    "P15": "servers and libraries that switch stacks or fork workers: greenlet, gevent, gunicorn, uWSGI",
+}
 PROBES = "found by our own probes: pid 1, file and memory limits, timers of ended threads, descriptors, masks"
 # What the first release promises; 12 is more.
-PROMISED = set(HAZARDS) - {12}
+PROMISED = (set(HAZARDS) - {12}) | set(PYTHON)
+
+
+def _place(number) -> tuple:
+    """Numbers, then Python's, then our own probes."""
+    return (1, int(number[1:])) if isinstance(number, str) else (0, number) if number else (2, 0)
+
+
+def _what(number) -> str:
+    return PYTHON[number] if isinstance(number, str) else HAZARDS[number] if number else PROBES
+
+
+def _cases(names) -> str:
+    """What runs once for each interpreter is named once."""
+    plain = {re.sub(r"_on_\d+_\d+(_static)?$", "_on_…", name) for name in names}
+    return ", ".join(sorted(plain))
 
 
 def table(cases) -> str:
@@ -90,7 +123,6 @@ def table(cases) -> str:
         for number in case.hazards:
             by_hazard.setdefault(number, []).append(case.name)
     lines = ["| hazard | what goes wrong | cases |", "|---|---|---|"]
-    for number in sorted(by_hazard, key=lambda number: number or 1000):
-        what = HAZARDS[number] if number else PROBES
-        lines.append(f"| {number or 'probes'} | {what} | {', '.join(sorted(set(by_hazard[number])))} |")
+    for number in sorted(by_hazard, key=_place):
+        lines.append(f"| {number or 'probes'} | {_what(number)} | {_cases(by_hazard[number])} |")
     return "\n".join(lines)

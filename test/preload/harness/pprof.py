@@ -20,6 +20,8 @@ class Frame(NamedTuple):
     system_name: str
     mapping: str  # file the address is in; "" for none
     address: int
+    file: str = ""  # of the source
+    line: int = 0
 
 
 class Sample(NamedTuple):
@@ -150,8 +152,9 @@ def decode(data: bytes) -> Profile:
         lines = [_message(line) for line in location.get(4, [])]
         if not lines:
             return [Frame("", "", mapping, _one(location, 3))]
-        called = [functions[_one(line, 1)] for line in lines]
-        return [Frame(strings[_one(f, 2)], strings[_one(f, 3)], mapping, _one(location, 3)) for f in called]
+        called = [(functions[_one(line, 1)], _one(line, 2)) for line in lines]
+        return [Frame(strings[_one(f, 2)], strings[_one(f, 3)], mapping, _one(location, 3), strings[_one(f, 4)], line)
+                for f, line in called]
 
     frames = {number: frames_of(location) for number, location in locations.items()}
     profile = Profile()

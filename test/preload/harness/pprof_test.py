@@ -28,17 +28,17 @@ def block(field: int, data: bytes) -> bytes:
 
 
 STRINGS = ["", "samples", "count", "cpu", "nanoseconds", "leaf()", "main", "/bin/app", "pid", "thread", "worker",
-           "siprof.dropped=7", "free text"]
+           "siprof.dropped=7", "free text", "leaf.cpp"]
 
 
 def profile(strings=STRINGS, location_id=1, values=(2, 20_000_000)) -> bytes:
     types = [number(1, 1) + number(2, 2), number(1, 3) + number(2, 4)]
     labels = block(3, number(1, 8) + number(3, 300)) + block(3, number(1, 9) + number(2, 10))
     sample = block(1, varint(1) + varint(2)) + block(2, b"".join(map(varint, values))) + labels
-    inlined = block(4, number(1, 1)) + block(4, number(1, 2))
+    inlined = block(4, number(1, 1) + number(2, 41)) + block(4, number(1, 2))
     locations = [number(1, location_id) + number(2, 1) + number(3, 0x1234) + inlined,
                  number(1, 2) + number(2, 1) + number(3, 0x99) + block(4, number(1, 2))]
-    functions = [number(1, 1) + number(2, 5), number(1, 2) + number(2, 6)]
+    functions = [number(1, 1) + number(2, 5) + number(4, 13), number(1, 2) + number(2, 6)]
     parts = [block(1, t) for t in types] + [block(2, sample), block(3, number(1, 1) + number(5, 7))]
     parts += [block(4, at) for at in locations] + [block(5, f) for f in functions]
     parts += [block(6, s.encode()) for s in strings] + [number(12, 10_000_000), number(13, 11), number(13, 12)]
@@ -55,6 +55,7 @@ class Decoder(unittest.TestCase):
         self.assertEqual(read.counters, {"dropped": "7"})
         self.assertEqual(read.period, 10_000_000)
         self.assertEqual(read.samples[0].frames[0].mapping, "/bin/app")
+        self.assertEqual([(frame.file, frame.line) for frame in read.samples[0].frames], [("leaf.cpp", 41), ("", 0), ("", 0)])
 
     def test_merges(self):
         read = pprof.decode(profile())
