@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bundled demo: a small web service with a Python front and a C++ part, under load.
 
-Each request is served by a thread of its own.  /thumbnail and /search work in C++ (service.cpp),
-/report in Python.  The load comes from a second process that isn't profiled.
+Each connection has a thread of its own.  /thumbnail works in C++ (service.cpp), /report in Python; /search goes from
+Python to C++, which calls back into Python.  The load comes from a second process that isn't profiled.
 Ends at SIGTERM, SIGINT or after --seconds, with status 0.
 """
 
 import argparse
 import ctypes
+import html
 import http.server
 import json
 import os
@@ -20,15 +21,24 @@ import threading
 import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
+SCORE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_uint32)
 
 
 def load_service(path):
     service = ctypes.CDLL(str(path))
-    service.demo_search.argtypes = [ctypes.c_char_p]
-    service.demo_search.restype = ctypes.c_uint64
+    service.demo_search.argtypes = [ctypes.c_char_p, SCORE]
+    service.demo_search.restype = ctypes.c_uint32
     service.demo_thumbnail.argtypes = [ctypes.c_uint32, ctypes.c_uint32]
     service.demo_thumbnail.restype = ctypes.c_uint32
     return service
+
+
+def freshness(document):
+    """What people read lately; the library asks for each match."""
+    return sum(1 / (1 + age) for age in range(document % 29)) / (1 + document % 7)
+
+
+SCORE_OF_A_MATCH = SCORE(freshness)
 
 
 def tally(rows):
@@ -39,18 +49,51 @@ def tally(rows):
     return totals
 
 
-def render_report(seed):
-    rows = [{"customer": (seed * i) % 17, "amount": i % 97} for i in range(1500)]
-    return json.dumps(sorted(tally(json.loads(json.dumps(rows))).items()))
+def load_orders(seed):
+    """As a store would answer."""
+    rows = [{"customer": (seed * i) % 17, "amount": i % 97, "note": f"order <{i}>"} for i in range(1500)]
+    return json.loads(json.dumps(rows))
+
+
+def render_rows(rows):
+    for row in rows:
+        yield f"<tr><td>{row['customer']}<td>{row['amount']:.2f}<td>{html.escape(row['note'])}</tr>"
+
+
+def render_page(title, rows, totals):
+    head = f"<title>{html.escape(title)}</title>"
+    sums = ", ".join(f"{customer}: {amount}" for customer, amount in sorted(totals.items(), key=lambda item: -item[1]))
+    return f"<!doctype html>{head}<p>{sums}</p><table>{''.join(render_rows(rows))}</table>"
+
+
+class Routes:
+    def __init__(self, service):
+        self.service = service
+
+    def search(self, query):
+        return str(self.service.demo_search(query["q"].encode(), SCORE_OF_A_MATCH))
+
+    def thumbnail(self, query):
+        size = min(max(int(query["size"]), 1), 360)
+        return str(self.service.demo_thumbnail(size, int(query["seed"])))
+
+    def report(self, query):
+        seed = int(query["seed"])
+        rows = load_orders(seed)
+        return render_page(f"Orders of {seed}", rows, tally(rows))
+
+    def find(self, path):
+        return {"/search": self.search, "/thumbnail": self.thumbnail, "/report": self.report}.get(path)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    timeout = 2  # seconds, of an idle connection: the service's end waits for it
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
-        route = self.server.routes.get(url.path)
+        route = self.server.routes.find(url.path)
         if route is None:
             self.send_error(404)
             return
@@ -70,16 +113,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Front(http.server.ThreadingHTTPServer):
-    daemon_threads = True
+    daemon_threads = False  # one that is in the library when the interpreter ends would come back to nothing
 
     def __init__(self, service):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.routes = {
-            "/search": lambda query: str(service.demo_search(query["q"].encode())),
-            "/thumbnail": lambda query: str(
-                service.demo_thumbnail(min(max(int(query["size"]), 1), 360), int(query["seed"]))),
-            "/report": lambda query: render_report(int(query["seed"])),
-        }
+        self.routes = Routes(service)
 
     def handle_error(self, request, client_address):
         if not isinstance(sys.exc_info()[1], ConnectionError):

@@ -3,12 +3,14 @@
 // One thread of its own, "indexer", adds documents while the front's threads call in.
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <random>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "scripts/demo/thumbnail.h"
 #include "scripts/demo/word_index.h"
@@ -49,6 +51,23 @@ void index_documents() {
   }
 }
 
+constexpr std::size_t kRanked = 60;
+
+// The match that the front likes best; 0 where there is none.
+[[gnu::noinline]] std::uint32_t best_match(const std::vector<std::uint32_t>& matches,
+                                           double (*score)(std::uint32_t)) {
+  std::uint32_t best = 0;
+  double best_score = 0;
+  for (std::size_t i = 0; i < std::min(matches.size(), kRanked); ++i) {
+    const double its_score = score(matches[i]);
+    if (its_score > best_score) {
+      best_score = its_score;
+      best = matches[i];
+    }
+  }
+  return best;
+}
+
 }  // namespace
 }  // namespace demo
 
@@ -65,8 +84,9 @@ extern "C" {
   if (demo::g_indexer.joinable()) demo::g_indexer.join();
 }
 
-[[gnu::visibility("default")]] std::uint64_t demo_search(const char* query) {
-  return demo::index().search(query);
+// `score` is a function of Python's: the library calls back into the front.
+[[gnu::visibility("default")]] std::uint32_t demo_search(const char* query, double (*score)(std::uint32_t)) {
+  return demo::best_match(demo::index().search(query), score);
 }
 
 // The mean brightness of the thumbnail, in thousandths.

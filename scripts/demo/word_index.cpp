@@ -33,13 +33,13 @@ namespace demo {
   }
 }
 
-[[gnu::noinline]] std::size_t WordIndex::search(std::string_view query) const {
+[[gnu::noinline]] std::vector<std::uint32_t> WordIndex::search(std::string_view query) const {
   const std::vector<std::string> words = split_words(query);
   const std::scoped_lock lock(mutex_);
   std::vector<std::uint32_t> matches;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto found = documents_by_word_.find(words[i]);
-    if (found == documents_by_word_.end()) return 0;
+    if (found == documents_by_word_.end()) return {};
     if (i == 0) {
       matches = found->second;
       continue;
@@ -49,7 +49,7 @@ namespace demo {
                           std::back_inserter(both));
     matches = std::move(both);
   }
-  return matches.size();
+  return matches;
 }
 
 }  // namespace demo

@@ -16,8 +16,8 @@ class WordIndex {
  public:
   void add_document(std::uint32_t id, std::string_view text);
 
-  // How many documents hold all words of `query`; nothing matches an empty query.
-  std::size_t search(std::string_view query) const;
+  // The documents that hold all words of `query`, ascending; nothing matches an empty query.
+  std::vector<std::uint32_t> search(std::string_view query) const;
 
  private:
   mutable std::mutex mutex_;

@@ -75,6 +75,7 @@ class QuickstartTest(unittest.TestCase):
         self.assertEqual(status, 0)
         top = output.partition("quickstart: hottest functions of demo\n")[2]
         self.assertIn("demo::", top)
+        self.assertRegex(top, r"\bdemo\.\w+", "no function of the demo's Python part is among them")
 
     def test_a_command_keeps_its_output_and_its_status(self):
         output, status = self.finish(self.start("--", "sh", "-c", "echo mine; exit 9"))
