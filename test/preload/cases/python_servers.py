@@ -51,12 +51,12 @@ for how in ("greenlet", "gevent"):
     add(f"python_stacks_that_{how}_switches", ["P15"], lambda session, how=how: switching(session, how), suite="python")
 
 
-def wait_for_answers(port: int) -> None:
+def wait_for_answers(opener, port: int) -> None:
     wait_for_port(port)
     deadline = time.monotonic() + 20
     while True:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/report?seed=1", timeout=5).read()
+            opener.open(f"http://127.0.0.1:{port}/report?seed=1", timeout=5).read()
             return
         except OSError:
             if time.monotonic() > deadline:
@@ -64,15 +64,16 @@ def wait_for_answers(port: int) -> None:
             time.sleep(0.1)
 
 
-def serve(session, command: list, port: int, workers: int, env=None) -> None:
-    """Under load: each worker is in the profile, with the application's functions; what clients see is right."""
+def serve(session, command: list, port: int, workers: int, service: str, env=None) -> None:
+    """Under load: each worker is in the profile of the service, with the application's functions; what clients see is
+    right."""
     wrk = need_program("wrk", "wrk")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     bodies, pids = set(), set()
 
     def drive(process):
         try:
-            wait_for_answers(port)
+            wait_for_answers(opener, port)
             subprocess.run([wrk, "-t1", f"-c{4 * workers}", f"-d{kSeconds}s", f"http://127.0.0.1:{port}/report?seed=5"],
                            check=True, stdout=subprocess.DEVNULL, timeout=30)
             for _ in range(20 * workers):
@@ -87,6 +88,8 @@ def serve(session, command: list, port: int, workers: int, env=None) -> None:
     check(len(bodies) == 1 and b"[[" in next(iter(bodies)), f"clients saw {bodies}")
     profile = result.profile
     checks.has_samples(profile)
+    services = {path.parent.name for path in (session.folder / "out").glob("*/cpu*.pb.gz")}
+    check(services == {service}, f"the profiles are of {services}")
     with_app = {int(s.labels["pid"]) for s in profile.samples if calls("render_report")(s)}
     check(len(with_app) >= workers and pids <= with_app, f"workers {pids} answered, {with_app} are in the profile with the application")
     inside = profile.sum("cpu", calls("report")) / profile.total()
@@ -105,7 +108,7 @@ def gunicorn(session, worker_class: str, workers: int) -> None:
     port = free_port()
     command = [interpreter.path, "-m", "gunicorn", "-w", workers, "-k", worker_class, "-b", f"127.0.0.1:{port}",
                "--preload", "--log-level", "warning", "web_app:app"]
-    serve(session, command, port, workers)
+    serve(session, command, port, workers, "gunicorn")
 
 
 for worker_class, workers in (("sync", 2), ("gthread", 3), ("gevent", 2)):
@@ -120,7 +123,7 @@ def uwsgi(session, *more) -> None:
     port = free_port()
     command = [program_path, "--plugin", "python3", "--http-socket", f"127.0.0.1:{port}", "--module", "web_app:app", "--master",
                "--processes", 2, "--die-on-term", "--disable-logging", *more]
-    serve(session, command, port, workers=2)
+    serve(session, command, port, 2, Path(program_path).resolve().name)
 
 
 add("python_uwsgi_with_processes", ["P15", "P11"], uwsgi, suite="python")

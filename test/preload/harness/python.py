@@ -36,8 +36,8 @@ def recorded(session, interpreter, name: str, *arguments, hz=kHz, **env):
 
 
 def is_python(frame) -> bool:
-    """Of Python code, not of C: files of Python end so, or are no files at all."""
-    return frame.file.endswith(".py") or frame.file.startswith("<")
+    """Of Python code, not of C: it lies in no file that the loader knows, and has no address."""
+    return bool(frame.name) and not frame.mapping and not frame.address
 
 
 def last_part(frame) -> str:
@@ -70,10 +70,11 @@ def in_main(profile) -> list:
 
 def aligned(profile, share: float = 0.98) -> str:
     """Native and Python frames fit together, segment by segment."""
-    fitting, others = (int(profile.counters.get(name, 0)) for name in ("python_aligned", "python_mismatched"))
-    check(fitting > 0, f"no stack has Python frames: {profile.counters}")
-    line = f"{fitting} stacks are aligned, {others} are not"
-    check(fitting >= share * (fitting + others), line)
+    counts = {name: int(profile.counters.get(f"python_{name}", 0)) for name in ("aligned", "entering", "partial", "mismatched")}
+    whole = sum(counts.values())
+    check(whole > 0, f"no stack has Python frames: {profile.counters}")
+    line = f"{100 * counts['aligned'] / whole:.1f} % of {whole} stacks are aligned: {counts}"
+    check(counts["aligned"] >= share * whole, line)
     return line
 
 

@@ -46,7 +46,9 @@ bool fill(const PythonLayout& layout, const shim::PythonFrame& frame, Row* row) 
   std::memcpy(bytes.data(), reinterpret_cast<const void*>(table + shim::kBytesData), bytes.size());
   std::uint32_t first_line = 0;
   if (!shim::load_part(frame.code + layout.first_line, &first_line)) return false;
-  row->line = client::line_of(layout.version, bytes, first_line, frame.instruction).value_or(0);
+  // Of a frame that hasn't begun the interpreter says its function's line, and so does the agent.
+  const std::uint32_t otherwise = frame.instruction == kPythonNoInstruction ? first_line : 0;
+  row->line = client::line_of(layout.version, bytes, first_line, frame.instruction).value_or(otherwise);
   row->segment_end = frame.segment_end;
   return copy_text(layout, word_at(frame.code + layout.name), kMaxPythonName, row->name) &&
          copy_text(layout, word_at(frame.code + layout.plain_name), kMaxPythonName, row->plain_name) &&
