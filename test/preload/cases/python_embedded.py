@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Interpreters that aren't the program: linked, opened late, two at once; and those that nobody knows."""
 
-import os
 import re
 import shutil
 import struct
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from harness import checks, interpreters
 from harness.checks import check, same
-from harness.python import calls, kPrograms, on_each, python_frames, shown
+from harness.python import kPrograms, on_each, python_frames, shown
 from harness.registry import Skip, add, need_file
 
 kAlone = {"SIPROF_KINDS": "cpu"}

@@ -4,9 +4,8 @@
 import collections
 import re
 
-from harness import checks
 from harness.checks import check, of_pid, same
-from harness.python import (calls, chain, is_python, last_part, nothing_broken, on_each, program, python_frames, recorded,
+from harness.python import (calls, chain, last_part, nothing_broken, on_each, program, python_frames, recorded,
                             share_of_python, shown)
 
 

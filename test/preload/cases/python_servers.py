@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Libraries and servers that switch stacks or fork workers, on Debian's Python: greenlet, gevent, gunicorn, uWSGI."""
 
-import os
 import re
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 from harness import checks, interpreters
 from harness.checks import check, same
 from harness.python import calls, kPrograms, last_part, nothing_broken, program, python_frames, share_of_python, shown
-from harness.registry import Skip, add, need_file, need_program
+from harness.registry import add, need_file, need_program
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "bench"))
 

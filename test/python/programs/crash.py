@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends by a fault.  crash.py HANDLER ORDER FAULT
 
-HANDLER: none, enable (faulthandler), chain (and a handler of the program's before it); ORDER: early, late (after it
-was sampled); FAULT: null (read by ctypes), abort, bus (a file that became shorter), thread (null, in another thread),
-dump (no fault: all threads' stacks, by timer and by signal).
+HANDLER: none, enable (faulthandler); ORDER: early, late (after it was sampled); FAULT: null (read by ctypes), abort,
+bus (a file that became shorter), thread (null, in another thread), dump (no fault: stacks by timer and by signal).
 """
 
 import ctypes
@@ -13,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import time
 
 from facts import thread_ns
 
@@ -27,7 +25,7 @@ def work(milliseconds):
 
 
 def prepare(handler):
-    if handler in ("enable", "chain"):
+    if handler == "enable":
         faulthandler.enable()
 
 

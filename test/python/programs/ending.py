@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 
 from facts import note, process_ns, thread_ns
 

@@ -4,13 +4,17 @@
 Each is at work for some hundredths of a second before the next one is, so that few samples say enough.
 """
 
+import ctypes
 import re
 import sys
 
 from facts import note, process_ns, thread_ns
 
 BLOCK_NS = 40000000
-SHARES = {"plain": 4, "by_sort_key": 3, "by_substitution": 2, "by_generator": 2, "by_recursion": 1, "by_comparison": 1}
+SHARES = {"plain": 4, "by_sort_key": 3, "by_substitution": 2, "by_generator": 2, "by_recursion": 1, "by_comparison": 1,
+          "by_library": 2}
+COMPARE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+LIBC = ctypes.CDLL(None)
 
 
 def spin(until):
@@ -90,9 +94,24 @@ def by_comparison(until):
         sorted([Item(number % 7) for number in range(20)])
 
 
+def compare_numbers(first, second):
+    total = 0
+    for i in range(200):
+        total += i
+    return first[0] - second[0]
+
+
+def by_library(until):
+    compare = COMPARE(compare_numbers)
+    while thread_ns() < until:
+        numbers = (ctypes.c_int * 16)(*[number * 7 % 16 for number in range(16)])
+        LIBC.qsort(numbers, len(numbers), 4, compare)
+
+
 def main():
     ways = {"plain": plain, "by_sort_key": by_sort_key, "by_substitution": by_substitution, "by_generator": by_generator,
-            "by_recursion": by_recursion, "by_comparison": by_comparison}
+            "by_recursion": by_recursion, "by_comparison": by_comparison,
+            "by_library": by_library}
     used = dict.fromkeys(ways, 0)
     rounds = max(1, int(float(sys.argv[1]) * 1e9 / BLOCK_NS / sum(SHARES.values())))
     for _ in range(rounds):
