@@ -45,8 +45,7 @@ class Outcome(dict):
             return
         for case in xml.etree.ElementTree.parse(report).iter("testcase"):
             kinds = {child.tag for child in case}
-            name = case.get("classname", "") + "." + case.get("name", "")
-            self[name] = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+            self[case.get("name")] = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
 
 
 def run(interpreter, module: str, added: dict, folder: Path) -> Outcome:
