@@ -101,7 +101,7 @@ def crashes(session, interpreter):
         check(found > 0.5 * result.profile.total(), f"{arguments}: {found} of {result.profile.total()} ns are in work()")
 
 
-kWays = ("module", "sigaction", "signal", "syscall", "ignored", "blocked")
+kWays = ("module", "sigaction", "signal", "syscall", "instruction", "ignored", "blocked")
 
 
 @on_each("faults_are_the_programs_own", hazards=["P9"])
@@ -112,7 +112,7 @@ def own_faults(session, interpreter):
         check(result.status == 0, f"{way}: it ended with {result.status}: {result.stderr[-1000:]!r}")
         share = share_of_python(result.profile)
         # By a system call of its own the program takes the guard away, and Python with it.
-        check(way == "syscall" or share > 0.7, f"{way}: Python is in {100 * share:.0f} % only: {result.profile.counters}")
+        check(way == "instruction" or share > 0.7, f"{way}: Python is in {100 * share:.0f} % only: {result.profile.counters}")
 
 
 @on_each("names_of_all_kinds", hazards=["P13"])

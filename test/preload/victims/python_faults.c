@@ -14,7 +14,7 @@
 static sigjmp_buf g_way_back;
 static volatile int g_seen;
 static void* volatile g_address;
-static int g_raw;
+static long (*g_raw_call)(int, const void*, void*);  // null: by libc's sigaction
 
 static void on_fault(int number, siginfo_t* info, void* context) {
   (void)context;
@@ -40,16 +40,30 @@ __attribute__((naked)) static void restorer(void) {
   __asm__("movq $15, %rax\n\tsyscall");
 }
 
+static long by_libcs_syscall(int number, const void* set, void* old) {
+  return syscall(SYS_rt_sigaction, number, set, old, 8);
+}
+
+// As runtimes without libc do.
+static long by_instruction(int number, const void* set, void* old) {
+  long result;
+  register long bytes __asm__("r10") = 8;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(SYS_rt_sigaction), "D"(number), "S"(set), "d"(old), "r"(bytes)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+
 static int install_raw(int number) {
   const struct kernel_action action = {on_fault, SA_SIGINFO | SA_NODEFER | 0x04000000, restorer, 0};
-  return (int)syscall(SYS_rt_sigaction, number, &action, NULL, 8);
+  return (int)g_raw_call(number, &action, NULL);
 }
 
 static int install_one(const char* way, int number) {
-  if (strcmp(way, "syscall") == 0) {
-    g_raw = 1;
-    return install_raw(number);
-  }
+  if (strcmp(way, "syscall") == 0) g_raw_call = by_libcs_syscall;
+  if (strcmp(way, "instruction") == 0) g_raw_call = by_instruction;
+  if (g_raw_call) return install_raw(number);
   if (strcmp(way, "signal") == 0) return signal(number, on_plain_fault) == SIG_ERR;
   struct sigaction action;
   memset(&action, 0, sizeof action);
@@ -98,7 +112,7 @@ int bus_and_recover(const char* folder) {
 int is_still_installed(void) {
   struct kernel_action raw;
   struct sigaction action;
-  if (g_raw) return syscall(SYS_rt_sigaction, SIGSEGV, NULL, &raw, 8) == 0 && raw.handler == on_fault;
+  if (g_raw_call) return g_raw_call(SIGSEGV, NULL, &raw) == 0 && raw.handler == on_fault;
   if (sigaction(SIGSEGV, NULL, &action) != 0) return -1;
   if (action.sa_handler == on_plain_fault) return 2;
   return action.sa_sigaction == on_fault &&
