@@ -71,7 +71,7 @@ Agent::Agent(AgentSettings settings, Listener listener, Exporter& exporter)
       last_busy_(steady_now()),
       own_cpu_ns_(cpu_time_ns(CLOCK_PROCESS_CPUTIME_ID)),
       next_budget_(steady_now() + kBudgetEvery),
-      finisher_(std::make_unique<Finisher>(settings_.symbols, exporter)) {}
+      finisher_(std::make_unique<Finisher>(settings_.symbols, python_functions_, exporter)) {}
 
 Agent::~Agent() = default;
 
@@ -165,12 +165,14 @@ void Agent::forget_files() {
   if (std::exchange(files_forgotten_at_, last_cut_) == last_cut_) return;
   modules_.trim(modules_at_cut_);
   unwinder_.trim();
+  python_functions_.trim(functions_at_cut_);
   absl::flat_hash_set<const Module*> idle = modules_.idle_since(modules_at_cut_);
   for (const Module* module : aggregator_.main_executables()) idle.erase(module);
   if (idle.empty() || !finisher_->forget(idle)) return;
   unwinder_.forget(idle);
   tables_.forget(idle);
   forget_libc_versions(idle);
+  python_modules_.forget(idle);
   modules_.evict(idle);
 }
 
@@ -255,6 +257,7 @@ void Agent::cut_if_due(bool now) {
   last_cut_ = steady_at_wall;
   next_cut_ = steady_at_wall + until_window_start(wall);
   modules_at_cut_ = modules_.moment();
+  functions_at_cut_ = python_functions_.moment();
 }
 
 // Shared out evenly over what it worked for: a sum over series is the agent's cost. What

@@ -36,6 +36,7 @@ struct AgentSettings {
   MetricWindow::EndedLevels ended_levels = MetricWindow::EndedLevels::kLast;
   std::string run_id;
   SymbolizerOptions symbols;
+  NativeFrames native_frames = NativeFrames::kApp;  // of processes that don't say themselves
   std::string table_folder;  // where unwind tables are kept from run to run; empty: nowhere
   const Clock* clock = &Clock::system();
 };
@@ -97,6 +98,8 @@ class Agent {
   v1::Configuration in_force_;  // of the collector's
   ModuleCache modules_;
   Unwinder unwinder_;
+  PythonModules python_modules_;
+  PythonFunctions python_functions_;
   UniqueFd wake_;  // eventfd
   TableBuilder tables_;
   std::uint64_t tables_shown_ = 0;  // TableBuilder::generation()
@@ -114,6 +117,7 @@ class Agent {
   absl::Time next_cut_;
   absl::Time files_forgotten_at_ = absl::InfinitePast();  // a last_cut_
   std::uint64_t modules_at_cut_ = 0;                      // ModuleCache::moment()
+  std::uint64_t functions_at_cut_ = 0;                    // PythonFunctions::moment()
   absl::Time next_beat_;
   absl::Time last_busy_;
   std::uint64_t own_cpu_ns_ = 0;

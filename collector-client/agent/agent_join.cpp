@@ -116,7 +116,14 @@ void Agent::attach(RawMessage raw, const Peer& peer) {
     request = absl::PermissionDeniedError("user " + std::to_string(peer.uid) + " may not join this agent");
   }
   const std::string secret = request.ok() ? secret_of(request->message) : "";
-  const Workshop workshop{modules_, unwinder_, tables_, aggregator_, metrics_, clock_};
+  const Workshop workshop{modules_,
+                          unwinder_,
+                          tables_,
+                          aggregator_,
+                          metrics_,
+                          clock_,
+                          {python_modules_, python_functions_},
+                          settings_.native_frames};
   auto session = request.ok() ? Session::begin(*std::move(request), workshop, settings_.run_id)
                               : absl::StatusOr<std::unique_ptr<Session>>(request.status());
   if (!session.ok()) {

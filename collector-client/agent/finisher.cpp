@@ -28,13 +28,14 @@ bool is_own(const CodeAddress& address) {
 // Names of addresses, those without a file by their process.
 class SymbolizedFrames : public FrameSource {
  public:
-  SymbolizedFrames(Symbolizer& symbolizer, const Openers& openers)
-      : symbolizer_(symbolizer), openers_(openers) {}
+  SymbolizedFrames(Symbolizer& symbolizer, const PythonFunctions& python, const Openers& openers)
+      : symbolizer_(symbolizer), python_(python), openers_(openers) {}
   ~SymbolizedFrames() override {
     for (const auto& [process, module] : anonymous_) symbolizer_.release_anonymous(module);
   }
 
   std::vector<SourceFrame> frames(const CodeAddress& address, std::uint64_t process) override {
+    if (address.is_python()) return {python_.frame(address)};
     return symbolizer_.frames(with_module(address, process));
   }
   CodeAddress with_module(const CodeAddress& address, std::uint64_t process) {
@@ -50,6 +51,7 @@ class SymbolizedFrames : public FrameSource {
 
  private:
   Symbolizer& symbolizer_;
+  const PythonFunctions& python_;
   const Openers& openers_;
   std::map<std::uint64_t, const Module*> anonymous_;
 };
@@ -59,7 +61,8 @@ std::vector<CodeAddress> addresses_of(const Window& window, SymbolizedFrames& na
   for (const WindowSample& sample : window.samples) {
     for (const auto& stack : {sample.stack, sample.holder}) {
       if (stack == nullptr) continue;
-      for (const CodeAddress& address : *stack) addresses.insert(names.with_module(address, sample.process));
+      for (const CodeAddress& address : *stack)
+        if (!address.is_python()) addresses.insert(names.with_module(address, sample.process));
     }
   }
   return {addresses.begin(), addresses.end()};
@@ -89,8 +92,8 @@ std::int64_t period_of(const Window& window) {
 
 }  // namespace
 
-Finisher::Finisher(SymbolizerOptions options, Exporter& exporter)
-    : symbolizer_(std::move(options)), exporter_(exporter), thread_([this] { run(); }) {}
+Finisher::Finisher(SymbolizerOptions options, const PythonFunctions& python, Exporter& exporter)
+    : symbolizer_(std::move(options)), python_(python), exporter_(exporter), thread_([this] { run(); }) {}
 
 Finisher::~Finisher() {
   {
@@ -233,7 +236,7 @@ void Finisher::count_losses(Window& window) {
 }
 
 void Finisher::finish_window(Window& window, const Openers& openers) {
-  SymbolizedFrames names(symbolizer_, openers);
+  SymbolizedFrames names(symbolizer_, python_, openers);
   const std::vector<CodeAddress> addresses = addresses_of(window, names);
   symbolizer_.prepare(addresses);
   take_carried(window);

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "collector-client/aggregate/window.h"
 #include "collector-client/export/exporter.h"
+#include "collector-client/python/functions.h"
 #include "collector-client/symbolize/file_opener.h"
 #include "collector-client/symbolize/symbolizer.h"
 
@@ -32,7 +33,8 @@ using Openers = std::map<std::uint64_t, NamePlace>;  // by WindowSample::process
 
 class Finisher {
  public:
-  Finisher(SymbolizerOptions options, Exporter& exporter);
+  // `python` outlives it.
+  Finisher(SymbolizerOptions options, const PythonFunctions& python, Exporter& exporter);
   // Finishes what was submitted.
   ~Finisher();
   Finisher(const Finisher&) = delete;
@@ -67,7 +69,8 @@ class Finisher {
   void export_metrics();
   void take_carried(Window& window);
 
-  Symbolizer symbolizer_;   // used on thread_ only but for give_up(), as the next two
+  Symbolizer symbolizer_;  // used on thread_ only but for give_up(), as the next two
+  const PythonFunctions& python_;
   Counters reported_;       // losses that are in a profile already
   std::uint64_t lost_ = 0;  // profiles that could not be packed
   Exporter& exporter_;

@@ -27,6 +27,8 @@ class ProcessCode {
   // The latest state that is known.
   const ModuleMap& map() const { return map_; }
   const Module* executable() const;
+  // Of unmappings, that map() shows; kUnmapping: not known.
+  std::uint32_t unmap_generation() const { return generation_; }
 
   // The mappings as a sample saw them that has the number `generation` of unmappings and was taken at `ip`.
   // If they aren't known any more, or not yet, what can't have changed. Until the next call of a function

@@ -68,14 +68,21 @@ Session::Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Works
       workshop_(workshop),
       code_(view_, *pool_, workshop.modules, workshop.tables, workshop.clock),
       reader_(pool_->chunks(), pool_->chunk_count()),
-      intakes_({*pool_, workshop.modules, rates_, number_, view_.message().pid}),
+      python_(*pool_, workshop.python, view_.opener(),
+              native_frames_of(view_.environment(), workshop.native_frames, &warnings_), view_.message().pid),
+      waiting_(python_, [this](const RawSample& sample, UnwoundStack& stack,
+                               const Stack& holder) { finish_sample(sample, stack, holder); }),
+      intakes_({*pool_, workshop.modules, workshop.python.functions, rates_, number_, view_.message().pid}),
       is_new_(view_.message().attached_before == 0),
       wanted_(within_bounds(view_.message().rates)),
       rates_(wanted_),
       budget_(std::nullopt),
       begun_(steady_time(workshop_.clock)),
       spending_since_(begun_),
-      inherited_ticks_(std::min(pool_->unsettled_ticks(), kMostLostTicks)) {}
+      inherited_ticks_(std::min(pool_->unsettled_ticks(), kMostLostTicks)) {
+  reader_.set_python_sink([this](const PythonCodePart& part) { python_.define(part); });
+  follow_python();
+}
 
 absl::StatusOr<std::unique_ptr<Session>> Session::begin(AttachRequest request, const Workshop& workshop,
                                                         const std::string& run_id) {
@@ -91,9 +98,25 @@ absl::StatusOr<std::unique_ptr<Session>> Session::begin(AttachRequest request, c
   return session;
 }
 
+void Session::take_over_mappings(const Session& before) {
+  code_.take_over(before.code_);
+  is_new_ = false;
+  follow_python();
+}
+
+// Where its interpreter is, by the mappings that were read last.
+void Session::follow_python() {
+  python_.follow(code_.map(), code_.executable(), code_.unmap_generation());
+  python_.look_for_refusal();
+}
+
 void Session::find_identity(const std::string& run_id) {
   ProcessFacts facts = view_.facts();
   facts.runtime_version = libc_version(code_.map());
+  if (!python_.version().empty()) {
+    facts.runtime_name = "CPython";
+    facts.runtime_version = python_.version();
+  }
   facts.run_id = run_id;
   const Attributes attributes = resource_of(facts, &warnings_);
   series_ = workshop_.aggregator.series(attributes, code_.executable());
@@ -105,19 +128,27 @@ std::uint64_t Session::drain(bool final) {
   const std::uint64_t before = samples_;
   const std::size_t threads_before = thread_names_.size();
   observe_cpu_time(final);
-  const auto sink = [this](const RawSample& sample) { add(sample); };
   const std::uint64_t cpu = cpu_time_ns(CLOCK_THREAD_CPUTIME_ID);
-  reader_.drain(sink, final);
+  read_chains(final);
   spending_.drain_ns += cpu_time_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
   drained_to_the_end_ |= final;
   if (final) return samples_ - before;
   if (metrics_ != nullptr) metrics_->look_if_due();
   const bool mappings_changed = code_.follow();
+  follow_python();
   reclaim_dead_threads();
   const std::uint32_t in_use = reader_.statistics().chunks_in_use;
   hurry_ = in_use > pool_->chunk_count() / 8 || thread_names_.size() > threads_before || mappings_changed;
   if (in_use > pool_->chunk_count() / 2 && pool_->grow()) reader_.set_chunks(pool_->chunk_count());
   return samples_ - before;
+}
+
+void Session::read_chains(bool final) {
+  reader_.drain([this](const RawSample& sample) { add(sample); }, final);
+  if (final)
+    waiting_.finish();
+  else
+    waiting_.after_drain();
 }
 
 // A thread that lives and does nothing costs a look now and then, a few of them a second.
@@ -184,9 +215,18 @@ void Session::add(const RawSample& sample) {
   else
     take_frames(sample, map);
   take_holder(sample, map);
+  thread_name(head.tid);  // it may be gone when the sample's turn comes
+  waiting_.take(sample, stack_, holder_);
+}
+
+void Session::finish_sample(const RawSample& sample, UnwoundStack& stack, const Stack& holder) {
+  const EventHead& head = sample.record.head;
+  const std::span<Intake* const> intakes = intakes_.of(head.event);
   SampleView view;
-  view.stack = stack_.frames;
-  view.holder = holder_;
+  view.gil = python_.gil_of(sample, stack.frames);
+  const char* mixed = python_.mix(sample, stack.end, &stack.frames);
+  view.stack = stack.frames;
+  view.holder = holder;
   view.process = number_;
   view.pid = view_.message().pid;
   view.thread_id = static_cast<pid_t>(head.tid);
@@ -196,14 +236,15 @@ void Session::add(const RawSample& sample) {
     if (intakes.size() > 1 && !is_on(intake->kind())) continue;
     IntakeOutput out(workshop_.aggregator, series_, intake->kind());
     intake->take(sample, view, out);
-    count_stack(intake->kind());
+    count_stack(intake->kind(), stack);
+    if (mixed != nullptr) out.count(mixed, 1);
   }
 }
 
-void Session::count_stack(Kind kind) {
-  workshop_.aggregator.count(series_, kind, name_of_end(stack_.end), 1);
-  if (stack_.guessed_frames != 0)
-    workshop_.aggregator.count(series_, kind, "frames_guessed", stack_.guessed_frames);
+void Session::count_stack(Kind kind, const UnwoundStack& stack) {
+  workshop_.aggregator.count(series_, kind, name_of_end(stack.end), 1);
+  if (stack.guessed_frames != 0)
+    workshop_.aggregator.count(series_, kind, "frames_guessed", stack.guessed_frames);
 }
 
 const std::string& Session::thread_name(std::uint32_t tid) {
@@ -236,6 +277,9 @@ Kind Session::home_of(Counter counter) const {
 }
 
 void Session::account() {
+  // A window has all that was recorded in it: what is told by now, or never.
+  if (!waiting_.empty()) read_chains(/*final=*/false);
+  waiting_.finish();
   Aggregator& out = workshop_.aggregator;
   const SharedCounters now = pool_->counters();
   for (std::uint32_t i = 0; i < kCounterCount; ++i) {
@@ -255,6 +299,7 @@ void Session::account() {
   }
   drained_ = drained;
   for (const auto& [name, count] : code_.take_failures()) out.count(series_, main_kind(), name, count);
+  for (const auto& [name, count] : python_.take_failures()) out.count(series_, main_kind(), name, count);
   if (const std::uint64_t more = std::exchange(modules_without_tables_, 0); more != 0)
     out.count(series_, main_kind(), "modules_without_tables", more);
   observe_cpu_time(/*now=*/true);
@@ -344,6 +389,8 @@ void Session::control(const Rates& rates) {
 void Session::refresh() {
   thread_names_.clear();
   code_.refresh();
+  follow_python();
+  python_.refresh();
 }
 
 }  // namespace siprof::client

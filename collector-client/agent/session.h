@@ -14,7 +14,9 @@
 #include "collector-client/agent/budget.h"
 #include "collector-client/agent/finisher.h"
 #include "collector-client/agent/process_code.h"
+#include "collector-client/agent/process_python.h"
 #include "collector-client/agent/session_metrics.h"
+#include "collector-client/agent/waiting_samples.h"
 #include "collector-client/aggregate/aggregator.h"
 #include "collector-client/attach/process_view.h"
 #include "collector-client/base/clock.h"
@@ -35,6 +37,8 @@ struct Workshop {
   Aggregator& aggregator;
   MetricWindow& metrics;
   const Clock& clock;
+  PythonWorkshop python;
+  NativeFrames native_frames;  // of processes that don't say themselves
 };
 
 class Session {
@@ -51,10 +55,7 @@ class Session {
   bool is_in_a_hurry() const { return hurry_; }
 
   // From an earlier session of the process, if this one sees none (it has left its /proc).
-  void take_over_mappings(const Session& before) {
-    code_.take_over(before.code_);
-    is_new_ = false;
-  }
+  void take_over_mappings(const Session& before);
 
   // Adds what happened since the last call to the window's counters and metrics.
   void account();
@@ -102,8 +103,11 @@ class Session {
   bool is_on(Kind kind) const { return (rates_.kinds & kind_bit(event_of(kind))) != 0; }
   Kind home_of(Counter counter) const;
   void find_identity(const std::string& run_id);
+  void follow_python();
+  void read_chains(bool final);
   void add(const RawSample& sample);
-  void count_stack(Kind kind);
+  void finish_sample(const RawSample& sample, UnwoundStack& stack, const Stack& holder);
+  void count_stack(Kind kind, const UnwoundStack& stack);
   void control(const Rates& rates);
   void switch_metrics();
   void take_frames(const RawSample& sample, const ModuleMap& map);
@@ -122,6 +126,8 @@ class Session {
   std::shared_ptr<const Series> series_;
   std::string service_;
   std::vector<std::string> warnings_;
+  ProcessPython python_;
+  WaitingSamples waiting_;
   UnwoundStack stack_;  // kept for its memory, as the next one
   Stack holder_;
   std::map<std::uint32_t, std::string> thread_names_;

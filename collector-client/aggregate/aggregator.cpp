@@ -26,9 +26,9 @@ bool equal_stacks(std::span<const CodeAddress> a, std::span<const CodeAddress> b
 
 std::size_t hash_parts(std::span<const CodeAddress> stack, std::uint64_t process, pid_t thread_id,
                        std::string_view name, std::span<const SampleLabel> labels,
-                       std::span<const CodeAddress> holder) {
+                       std::span<const CodeAddress> holder, Gil gil) {
   return absl::HashOf(hash_stack(stack), process, thread_id, to_absl(name),
-                      absl::Span<const SampleLabel>(labels.data(), labels.size()), hash_stack(holder));
+                      absl::Span<const SampleLabel>(labels.data(), labels.size()), hash_stack(holder), gil);
 }
 
 std::span<const CodeAddress> frames_of(const std::shared_ptr<const Stack>& stack) {
@@ -54,18 +54,19 @@ bool Aggregator::StackEqual::operator()(const std::shared_ptr<const Stack>& a,
 
 std::size_t Aggregator::KeyHash::operator()(const Key& key) const {
   return hash_parts(*key.stack, key.process, key.thread_id, key.thread_name, key.labels,
-                    frames_of(key.holder));
+                    frames_of(key.holder), key.gil);
 }
 std::size_t Aggregator::KeyHash::operator()(const SampleView& view) const {
-  return hash_parts(view.stack, view.process, view.thread_id, view.thread_name, view.labels, view.holder);
+  return hash_parts(view.stack, view.process, view.thread_id, view.thread_name, view.labels, view.holder,
+                    view.gil);
 }
 bool Aggregator::KeyEqual::operator()(const Key& a, const Key& b) const {
   return a.stack == b.stack && a.process == b.process && a.pid == b.pid && a.thread_id == b.thread_id &&
-         a.thread_name == b.thread_name && a.labels == b.labels && a.holder == b.holder;
+         a.thread_name == b.thread_name && a.labels == b.labels && a.holder == b.holder && a.gil == b.gil;
 }
 bool Aggregator::KeyEqual::operator()(const Key& a, const SampleView& b) const {
   return a.process == b.process && a.pid == b.pid && a.thread_id == b.thread_id &&
-         a.thread_name == b.thread_name && equal_stacks(*a.stack, b.stack) &&
+         a.thread_name == b.thread_name && a.gil == b.gil && equal_stacks(*a.stack, b.stack) &&
          std::equal(a.labels.begin(), a.labels.end(), b.labels.begin(), b.labels.end()) &&
          equal_stacks(frames_of(a.holder), b.holder);
 }
@@ -120,7 +121,8 @@ void Aggregator::add(const std::shared_ptr<const Series>& series, Kind kind, con
             view.thread_id,
             std::string(view.thread_name),
             std::vector<SampleLabel>(view.labels.begin(), view.labels.end()),
-            std::move(holder)};
+            std::move(holder),
+            view.gil};
     // A holder that there is no room for is left out, so that it may be known without one.
     const auto [entry, is_new] = into.sums.emplace(std::move(key), Values{});
     if (is_new) ++sample_count_;
@@ -153,7 +155,7 @@ std::vector<Window> Aggregator::cut(absl::Duration lasted, absl::Time next_start
     window.samples.reserve(bucket.sums.size());
     for (const auto& [sample, values] : bucket.sums) {
       window.samples.push_back({sample.stack, sample.pid, sample.thread_id, sample.thread_name, sample.labels,
-                                values, sample.process, sample.holder});
+                                values, sample.process, sample.holder, sample.gil});
     }
     windows.push_back(std::move(window));
   }

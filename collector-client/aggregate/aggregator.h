@@ -32,6 +32,7 @@ struct SampleView {
   std::span<const std::int64_t> values;  // as many as the kind has types, already scaled up
   std::uint64_t process = 0;             // see WindowSample
   std::span<const CodeAddress> holder;   // the same; empty: not known
+  Gil gil = Gil::kUnknown;
 };
 
 class Aggregator {
@@ -81,6 +82,7 @@ class Aggregator {
     std::string thread_name;
     std::vector<SampleLabel> labels;
     std::shared_ptr<const Stack> holder;
+    Gil gil;
   };
   // Looks up by SampleView without building a Key.
   struct KeyHash {

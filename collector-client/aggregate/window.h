@@ -31,6 +31,9 @@ using Stack = std::vector<CodeAddress>;  // leaf first
 // for half a day and are woken at once.
 inline constexpr std::int64_t kMostTotal = std::int64_t{1} << 53;
 
+// Of a thread with Python frames that doesn't hold the interpreter's lock.
+enum class Gil : std::uint8_t { kUnknown, kReleased, kAwaited };
+
 using Values = std::array<std::int64_t, kMaxValues>;
 
 // One more label of a sample: `call` of io, `holder` of lock, …
@@ -56,6 +59,7 @@ struct WindowSample {
   // Tells processes apart whose pids are equal, as in two containers: `pid` is the process's own.
   std::uint64_t process = 0;
   std::shared_ptr<const Stack> holder;  // of the lock that was waited for; null: not known
+  Gil gil = Gil::kUnknown;
 };
 
 struct Window {

@@ -25,12 +25,25 @@ struct Module {
   std::shared_ptr<const ElfImage> image;
 };
 
+// Stands where a frame of Python code has no file that the loader knows.
+inline const Module* python_code() {
+  static const Module* const code = [] {
+    auto* made = new Module;
+    made->path = "[python]";
+    return made;
+  }();
+  return code;
+}
+
 // Where a frame is. `address` is a virtual address of the module's file, or the
 // process's own address where module is null. For a return address it is one
 // less than the address the call returns to, so that it lies inside the call.
+// Where module is python_code() it is a number of python/functions.h: a function and a line.
 struct CodeAddress {
   const Module* module = nullptr;
   std::uint64_t address = 0;
+
+  bool is_python() const { return module == python_code(); }
 
   friend bool operator==(const CodeAddress&, const CodeAddress&) = default;
   template <typename H>

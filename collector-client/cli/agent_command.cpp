@@ -140,6 +140,7 @@ AgentSettings settings_of(const Setup& setup) {
   settings.open_to_others = !setup.arguments.spawned;
   settings.run_id = new_run_id();
   settings.symbols.cache_folder = setup.state + "/symbols";
+  settings.native_frames = setup.options.native_frames;
   settings.table_folder = setup.state + "/tables";
   return settings;
 }

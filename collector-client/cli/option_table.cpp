@@ -93,9 +93,9 @@ absl::Status read_kSwitch(const OptionRow&, std::string_view text, bool* into) {
 }
 
 absl::Status read_kNativeFrames(const OptionRow&, std::string_view text, NativeFrames* into) {
-  if (text != "app" && text != "all" && text != "none")
-    return absl::InvalidArgumentError("write app, all or none");
-  *into = text == "app" ? NativeFrames::kApp : text == "all" ? NativeFrames::kAll : NativeFrames::kNone;
+  const std::optional<NativeFrames> frames = parse_native_frames(text);
+  if (!frames) return absl::InvalidArgumentError("write app, all or none");
+  *into = *frames;
   return absl::OkStatus();
 }
 

@@ -15,10 +15,9 @@
 #include "absl/time/time.h"
 #include "collector-client/base/log.h"
 #include "collector-client/base/resource.h"
+#include "collector-client/python/native_frames.h"
 
 namespace siprof::client {
-
-enum class NativeFrames { kApp, kAll, kNone };
 
 struct Options {
   std::string collector;

@@ -216,6 +216,7 @@ int record(const Recording& recording, const RunFolder& run) {
   settings.budget_share = recording.options.budget_share;
   settings.ended_levels = MetricWindow::EndedLevels::kAll;  // metrics.json tells processes apart
   const std::string state = state_folder(own_environment());
+  settings.native_frames = recording.options.native_frames;
   settings.symbols.cache_folder = state + "/symbols";
   settings.table_folder = state + "/tables";
   const auto run_id = recording.environment.find("SIPROF_RUN_ID");

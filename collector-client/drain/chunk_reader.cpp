@@ -24,6 +24,26 @@ bool makes_sense(const EventHead& head) {
   return static_cast<std::uint32_t>(head.event) < kEventKinds && head.extra_bytes <= kMaxExtraBytes;
 }
 
+std::vector<std::uint64_t> words_at(const std::byte* at, std::uint32_t count) {
+  std::vector<std::uint64_t> words(count);
+  if (count != 0) memcpy(words.data(), at, count * sizeof(std::uint64_t));
+  return words;
+}
+
+// Up to the zero at its end, which is the last of `bytes`.
+std::string text_at(const std::byte* at, std::uint32_t bytes) {
+  const std::string text(reinterpret_cast<const char*>(at), bytes);
+  return text.substr(0, text.find('\0'));
+}
+
+bool makes_sense(const PythonCodeFields& code, std::uint32_t room) {
+  return code.mark >> kPythonMarkBits == 0 && code.name_bytes != 0 && code.name_bytes <= kMaxPythonName &&
+         code.file_bytes != 0 && code.file_bytes <= kMaxPythonFile &&
+         code.table_bytes <= kMaxPythonLineTable && code.part_start <= code.table_bytes &&
+         code.part_bytes <= code.table_bytes - code.part_start &&
+         std::uint64_t{code.name_bytes} + code.file_bytes + code.part_bytes <= room;
+}
+
 std::string extra_at(const std::byte* at, const EventHead& head) {
   return {reinterpret_cast<const char*>(at), head.extra_bytes};
 }
@@ -133,6 +153,7 @@ std::uint32_t ChunkReader::read_record(const std::byte* at, std::uint32_t availa
   if (kind == RecordKind::kSample) good = read_sample(at, bytes, chain, sink);
   if (kind == RecordKind::kFrames) good = read_frames(at, bytes, chain, sink);
   if (kind == RecordKind::kStackPiece) good = read_piece(at, bytes, chain, sink);
+  if (kind == RecordKind::kPythonCode) good = read_python_code(at, bytes);
   if (!good) ++statistics_.malformed;
   return bytes;
 }
@@ -143,13 +164,16 @@ bool ChunkReader::read_sample(const std::byte* at, std::uint32_t bytes, Chain& c
   RawSample sample;
   memcpy(&sample.record, at + sizeof(RecordHeader), sizeof(SampleFields));
   const SampleFields& record = sample.record;
-  const std::uint32_t head_bytes = sizeof(SampleRecord) + round_up(record.head.extra_bytes);
-  if (!makes_sense(record.head) || bytes < head_bytes || record.stack_bytes > kMaxStackBytes ||
+  if (!makes_sense(record.head) || record.python_words > kMaxPythonFrames) return false;
+  const std::uint32_t python_at = sizeof(SampleRecord) + round_up(record.head.extra_bytes);
+  const std::uint32_t head_bytes = python_at + record.python_words * std::uint32_t{sizeof(std::uint64_t)};
+  if (bytes < head_bytes || record.stack_bytes > kMaxStackBytes ||
       record.inline_stack_bytes > record.stack_bytes ||
       round_up(record.inline_stack_bytes) > bytes - head_bytes) {
     return false;
   }
   sample.extra = extra_at(at + sizeof(SampleRecord), record.head);
+  sample.python = words_at(at + python_at, record.python_words);
   sample.stack.assign(at + head_bytes, at + head_bytes + record.inline_stack_bytes);
   const bool whole = record.inline_stack_bytes == record.stack_bytes;
   chain.pending = std::move(sample);
@@ -165,14 +189,16 @@ bool ChunkReader::read_frames(const std::byte* at, std::uint32_t bytes, Chain& c
   memcpy(&fields, at + sizeof(RecordHeader), sizeof fields);
   const std::uint32_t head_bytes = sizeof(FramesRecord) + round_up(fields.head.extra_bytes);
   if (!makes_sense(fields.head) || bytes < head_bytes || fields.frames == 0 ||
-      fields.frames > (bytes - head_bytes) / sizeof(std::uint64_t))
+      fields.frames > (bytes - head_bytes) / sizeof(std::uint64_t) ||
+      fields.python_words > kMaxPythonFrames ||
+      fields.python_words > (bytes - head_bytes) / sizeof(std::uint64_t) - fields.frames)
     return false;
   if ((fields.head.flags & kGivenUp) != 0) return true;
   RawSample sample{};
   sample.record.head = fields.head;
   sample.extra = extra_at(at + sizeof(FramesRecord), fields.head);
-  sample.frames.resize(fields.frames);
-  memcpy(sample.frames.data(), at + head_bytes, fields.frames * sizeof(std::uint64_t));
+  sample.frames = words_at(at + head_bytes, fields.frames);
+  sample.python = words_at(at + head_bytes + fields.frames * sizeof(std::uint64_t), fields.python_words);
   sample.record.registers[kRegisterIp] = sample.frames[0];
   ++statistics_.samples;
   sink(sample);
@@ -192,6 +218,22 @@ bool ChunkReader::read_piece(const std::byte* at, std::uint32_t bytes, Chain& ch
   sample.stack.insert(sample.stack.end(), at + sizeof(piece), at + sizeof(piece) + piece.stack_bytes);
   chain.pending_age = 0;
   if (sample.stack.size() == sample.record.stack_bytes) emit(chain, sink);
+  return true;
+}
+
+bool ChunkReader::read_python_code(const std::byte* at, std::uint32_t bytes) {
+  if (bytes < sizeof(PythonCodeRecord)) return false;
+  PythonCodePart part;
+  memcpy(&part.fields, at + sizeof(RecordHeader), sizeof(part.fields));
+  const PythonCodeFields& code = part.fields;
+  if (code.mark == 0) return true;  // given up by the process
+  if (!makes_sense(code, bytes - static_cast<std::uint32_t>(sizeof(PythonCodeRecord)))) return false;
+  at += sizeof(PythonCodeRecord);
+  part.name = text_at(at, code.name_bytes);
+  part.file = text_at(at + code.name_bytes, code.file_bytes);
+  at += code.name_bytes + code.file_bytes;
+  part.table.assign(at, at + code.part_bytes);
+  if (python_sink_) python_sink_(part);
   return true;
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proto/siprof/shared_memory.h"
@@ -22,6 +23,15 @@ struct RawSample {
   std::string extra;    // more of the event
   std::vector<std::byte> stack;
   std::vector<std::uint64_t> frames;  // walked by the process itself; empty: `stack` has to be unwound
+  std::vector<std::uint64_t> python;  // words of Python frames (python.h), innermost first
+};
+
+// A kPythonCode record.
+struct PythonCodePart {
+  PythonCodeFields fields;
+  std::string name;
+  std::string file;
+  std::vector<std::byte> table;  // from fields.part_start on
 };
 
 struct DrainStatistics {
@@ -34,12 +44,16 @@ struct DrainStatistics {
 class ChunkReader {
  public:
   using Sink = std::function<void(const RawSample&)>;
+  using PythonSink = std::function<void(const PythonCodePart&)>;
 
   // `chunks` chunks start at `pool`, which stays mapped and readable.
   ChunkReader(std::byte* pool, std::uint32_t chunks) : pool_(pool), chunks_(chunks) {}
 
   // The pool has grown.
   void set_chunks(std::uint32_t chunks) { chunks_ = chunks; }
+
+  // Gets what is told of Python code; without one that is skipped.
+  void set_python_sink(PythonSink sink) { python_sink_ = std::move(sink); }
 
   // Consumes what is committed. `final`: the writers are gone, what is unfinished
   // will stay so.
@@ -84,11 +98,13 @@ class ChunkReader {
   bool read_sample(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink);
   bool read_frames(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink);
   bool read_piece(const std::byte* at, std::uint32_t bytes, Chain& chain, const Sink& sink);
+  bool read_python_code(const std::byte* at, std::uint32_t bytes);
   void emit(Chain& chain, const Sink& sink);
   void release(const Place& place);
 
   std::byte* pool_;
   std::uint32_t chunks_;
+  PythonSink python_sink_;
   std::map<std::uint64_t, Chain> chains_;  // by owner
   DrainStatistics statistics_;
 };

@@ -97,6 +97,25 @@ void SharedPool::publish(const PublishedCode& code, std::span<const CodeRange> r
   header()->arena_generation.fetch_add(1, std::memory_order_release);  // pairs with map_tables_if_due()
 }
 
+void SharedPool::publish_python(const PublishedPython& python) {
+  PythonView& view = header()->python;
+  view.generation.store(0, std::memory_order_relaxed);
+  // 0 before anything changes; pairs with the handler's second look at the number.
+  std::atomic_thread_fence(std::memory_order_release);
+  view.this_thread_state = python.this_thread_state;
+  view.current_state = python.current_state;
+  view.is_finalizing = python.is_finalizing;
+  view.code_type = python.code_type;
+  view.layout = python.layout;
+  view.refusal.store(0, std::memory_order_relaxed);
+  if (++python_generation_ == 0) ++python_generation_;
+  view.generation.store(python_generation_, std::memory_order_release);  // pairs with the handler's acquire
+}
+
+void SharedPool::withdraw_python() {
+  header()->python.generation.store(0, std::memory_order_release);  // pairs with the handler's acquire
+}
+
 std::vector<std::uint64_t> SharedPool::live_allocations() const {
   const auto* slots = reinterpret_cast<const LiveSlot*>(base_ + kLiveSlotsOffset);
   std::vector<std::uint64_t> ids;

@@ -75,6 +75,26 @@ class SharedPool {
     std::string_view arena_path;
   };
   void publish(const PublishedCode& code, std::span<const CodeRange> ranges);
+  // Where the process's interpreter is, in its own addresses, and how its structures are laid out. Each time
+  // the process forgets what it has told of its code, and tells it anew.
+  struct PublishedPython {
+    PythonLayout layout;
+    std::uint64_t this_thread_state;
+    std::uint64_t current_state;
+    std::uint64_t is_finalizing;
+    std::uint64_t code_type;
+  };
+  void publish_python(const PublishedPython& python);
+  void withdraw_python();
+  // As of these unmappings it is there, if one is published.
+  void set_python_unmaps(std::uint32_t unmap_generation) {
+    // Pairs with the acquire in the handler.
+    header()->python.unmap_generation.store(unmap_generation, std::memory_order_release);
+  }
+  // What the process says of it; hostile memory, any number.
+  PythonRefusal python_refusal() const {
+    return static_cast<PythonRefusal>(header()->python.refusal.load(std::memory_order_relaxed));
+  }
   SharedCounters counters() const;
   IoSums io_sums() const;
 
@@ -88,8 +108,9 @@ class SharedPool {
 
   int fd_;
   std::byte* base_;
-  std::uint64_t announced_bytes_ = 0;  // of the arena, to the process
-  std::uint32_t chunk_count_;          // ours; the shared one is hostile
+  std::uint64_t announced_bytes_ = 0;    // of the arena, to the process
+  std::uint32_t python_generation_ = 0;  // the last one that was published
+  std::uint32_t chunk_count_;            // ours; the shared one is hostile
   std::uint32_t max_chunks_;
 };
 

@@ -17,7 +17,8 @@ constexpr std::size_t kMostEntered = 2 * std::size_t{kLiveSlots};
 
 class HeapIntake : public Intake {
  public:
-  explicit HeapIntake(const IntakeSources& sources) : pool_(sources.pool), live_(sources.modules) {}
+  explicit HeapIntake(const IntakeSources& sources)
+      : pool_(sources.pool), live_(sources.modules, sources.functions) {}
 
   Kind kind() const override { return Kind::kHeap; }
 

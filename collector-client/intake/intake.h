@@ -15,6 +15,7 @@
 #include "collector-client/aggregate/aggregator.h"
 #include "collector-client/drain/chunk_reader.h"
 #include "collector-client/drain/shared_pool.h"
+#include "collector-client/python/functions.h"
 #include "collector-client/unwind/module_cache.h"
 #include "proto/siprof/rates.h"
 #include "proto/siprof/shared_memory.h"
@@ -56,6 +57,7 @@ class Intake {
 struct IntakeSources {
   const SharedPool& pool;
   ModuleCache& modules;
+  PythonFunctions& functions;
   const Rates& rates;         // that are in force, whenever it is read
   std::uint64_t process = 0;  // whose they are: SampleView::process
   pid_t pid = 0;

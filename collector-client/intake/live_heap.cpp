@@ -11,16 +11,23 @@ constexpr std::size_t kSpareStacks = 1024;
 
 }  // namespace
 
-LiveHeap::KeptStack::KeptStack(ModuleCache& modules, std::span<const CodeAddress> frames)
-    : modules_(modules), frames_(frames.begin(), frames.end()) {
+LiveHeap::KeptStack::KeptStack(ModuleCache& modules, PythonFunctions& functions,
+                               std::span<const CodeAddress> frames)
+    : modules_(modules), functions_(functions), frames_(frames.begin(), frames.end()) {
   for (const CodeAddress& frame : frames_) {
-    if (frame.module != nullptr) modules_.retain(frame.module);
+    if (frame.is_python())
+      functions_.retain(PythonFunctions::function_of(frame));
+    else if (frame.module != nullptr)
+      modules_.retain(frame.module);
   }
 }
 
 LiveHeap::KeptStack::~KeptStack() {
   for (const CodeAddress& frame : frames_) {
-    if (frame.module != nullptr) modules_.release(frame.module);
+    if (frame.is_python())
+      functions_.release(PythonFunctions::function_of(frame));
+    else if (frame.module != nullptr)
+      modules_.release(frame.module);
   }
 }
 
@@ -37,12 +44,13 @@ std::shared_ptr<const LiveHeap::KeptStack> LiveHeap::kept(std::span<const CodeAd
   if (found != stacks_.end()) return *found;
   // A process that gives one number to ever new allocations leaves only stacks behind.
   if (stacks_.size() > 2 * blocks_.size() + kSpareStacks) drop_unused_stacks();
-  return *stacks_.insert(std::make_shared<const KeptStack>(modules_, frames)).first;
+  return *stacks_.insert(std::make_shared<const KeptStack>(modules_, functions_, frames)).first;
 }
 
 void LiveHeap::enter(std::uint64_t id, const SampleView& sample) {
-  blocks_.insert_or_assign(id, Block{kept(sample.stack), sample.process, sample.pid, sample.thread_id,
-                                     std::string(sample.thread_name), sample.values[0], sample.values[1]});
+  blocks_.insert_or_assign(
+      id, Block{kept(sample.stack), sample.process, sample.pid, sample.thread_id,
+                std::string(sample.thread_name), sample.values[0], sample.values[1], sample.gil});
 }
 
 void LiveHeap::keep(std::span<const std::uint64_t> ids) {
@@ -72,6 +80,7 @@ void LiveHeap::each(const std::function<void(const SampleView&)>& call) const {
     sample.thread_name = block.thread_name;
     sample.values = values;
     sample.process = block.process;
+    sample.gil = block.gil;
     call(sample);
   };
   for (const auto& [id, block] : blocks_) tell(block);

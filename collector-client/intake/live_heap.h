@@ -15,13 +15,14 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "collector-client/aggregate/aggregator.h"
+#include "collector-client/python/functions.h"
 #include "collector-client/unwind/module_cache.h"
 
 namespace siprof::client {
 
 class LiveHeap {
  public:
-  explicit LiveHeap(ModuleCache& modules) : modules_(modules) {}
+  LiveHeap(ModuleCache& modules, PythonFunctions& functions) : modules_(modules), functions_(functions) {}
 
   // Its label and values are those of `sample`, whose values are of what was allocated.
   void enter(std::uint64_t id, const SampleView& sample);
@@ -36,10 +37,10 @@ class LiveHeap {
   std::size_t size() const { return blocks_.size(); }
 
  private:
-  // Their modules stay as long as they do: nothing else may map them any more.
+  // Their modules and Python functions stay as long as they do: nothing else may have them any more.
   class KeptStack {
    public:
-    KeptStack(ModuleCache& modules, std::span<const CodeAddress> frames);
+    KeptStack(ModuleCache& modules, PythonFunctions& functions, std::span<const CodeAddress> frames);
     ~KeptStack();
     KeptStack(const KeptStack&) = delete;
     KeptStack& operator=(const KeptStack&) = delete;
@@ -47,6 +48,7 @@ class LiveHeap {
 
    private:
     ModuleCache& modules_;
+    PythonFunctions& functions_;
     const Stack frames_;
   };
   struct Hash {
@@ -72,12 +74,14 @@ class LiveHeap {
     std::string thread_name;
     std::int64_t objects;
     std::int64_t bytes;
+    Gil gil;
   };
 
   void drop_unused_stacks();
   std::shared_ptr<const KeptStack> kept(std::span<const CodeAddress> frames);
 
   ModuleCache& modules_;
+  PythonFunctions& functions_;
   absl::flat_hash_set<std::shared_ptr<const KeptStack>, Hash, Equal> stacks_;
   absl::flat_hash_map<std::uint64_t, Block> blocks_;
   std::optional<Block> last_;  // that lived, of no size, when none lives

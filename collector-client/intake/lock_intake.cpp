@@ -42,6 +42,13 @@ struct Release {
   Stack stack;
 };
 
+// Python's interpreter lock is a condition that its threads wait for.
+const char* name_of(const Wait& wait) {
+  const bool is_gil =
+      wait.sample.gil == Gil::kAwaited && wait.type == static_cast<std::uint32_t>(LockType::kCond);
+  return is_gil ? "gil" : kTypeNames[wait.type];
+}
+
 bool by_lock_and_time(const Release& a, const Release& b) {
   return a.lock != b.lock ? a.lock < b.lock : a.time_ns < b.time_ns;
 }
@@ -111,7 +118,7 @@ class LockIntake : public Intake {
         wait.interval_ns == 0 ? 1 : inverse_probability(blocked_ns, static_cast<double>(wait.interval_ns));
     const double weight = alone * wait.samples;
     const std::int64_t values[] = {waits_told_.take(weight), bounded(weight * blocked_ns)};
-    SampleLabel labels[] = {{"lock", kTypeNames[wait.type], 0}, {"holder_thread_id", "", wait.holder}};
+    SampleLabel labels[] = {{"lock", name_of(wait), 0}, {"holder_thread_id", "", wait.holder}};
     SampleView sample = wait.sample;
     sample.holder = wait.unlocked_at;
     if (const Release* holder = holder_of(wait)) {

@@ -42,7 +42,7 @@ std::int64_t ProfileWriter::text(std::string_view text) {
 }
 
 std::uint64_t ProfileWriter::mapping(const Module* module) {
-  if (module == nullptr) return 0;
+  if (module == nullptr || module == python_code()) return 0;
   auto [entry, is_new] = mappings_.try_emplace(module, profile_.mapping_size() + 1);
   if (!is_new) return entry->second;
   Mapping* out = profile_.add_mapping();
@@ -79,7 +79,7 @@ std::uint64_t ProfileWriter::location(const NamedPlace& named) {
   const std::uint64_t id = entry->second;
   Location* out = profile_.add_location();
   out->set_id(id);
-  out->set_address(named.place.code.address);
+  if (!named.place.code.is_python()) out->set_address(named.place.code.address);
   out->set_mapping_id(mapping(named.place.code.module));
   for (const SourceFrame& frame : *named.frames) {
     Line* line = out->add_line();
@@ -128,6 +128,8 @@ void ProfileWriter::add_sample(std::span<const NamedPlace> stack, const WindowSa
   if (!sample.thread_name.empty()) add_label(out, {"thread", sample.thread_name, 0});
   add_label(out, {"thread_id", "", sample.thread_id});
   add_label(out, {"pid", "", sample.pid});
+  if (sample.gil != Gil::kUnknown)
+    add_label(out, {"gil", sample.gil == Gil::kAwaited ? "awaited" : "released", 0});
   for (const SampleLabel& label : sample.labels) add_label(out, label);
   account(*out);
 }
@@ -135,7 +137,7 @@ void ProfileWriter::add_sample(std::span<const NamedPlace> stack, const WindowSa
 std::size_t ProfileWriter::cost(std::span<const NamedPlace> stack, const WindowSample& sample) const {
   // Of one message and its integers, without its texts.
   constexpr std::size_t kMessageBytes = 64;
-  std::size_t bytes = 6 * kMessageBytes + stack.size() * 5 + presentable(sample.thread_name).size();
+  std::size_t bytes = 7 * kMessageBytes + stack.size() * 5 + presentable(sample.thread_name).size();
   for (const SampleLabel& label : sample.labels) {
     bytes += kMessageBytes + presentable(label.key).size() + presentable(label.text).size();
   }

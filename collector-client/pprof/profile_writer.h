@@ -18,7 +18,8 @@
 
 namespace siprof::client {
 
-// An address as it stands in a profile; `process` is 0 where a module is known.
+// An address as it stands in a profile; `process` is 0 where a module is known. Frames of Python have neither
+// address nor mapping there: their lines tell them apart.
 struct Place {
   CodeAddress code;
   std::uint64_t process = 0;

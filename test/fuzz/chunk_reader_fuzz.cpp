@@ -35,6 +35,10 @@ class Fuzzer {
   void run_one() {
     PoolBuilder pool(kChunks);
     ChunkReader reader(pool.data(), kChunks);
+    reader.set_python_sink([this](const PythonCodePart& part) {
+      check(part);
+      ++codes_;
+    });
     std::uint64_t seen = 0;
     const auto sink = [&](const RawSample& sample) {
       check(sample);
@@ -54,6 +58,7 @@ class Fuzzer {
   }
 
   std::uint64_t samples() const { return samples_; }
+  std::uint64_t codes() const { return codes_; }
 
  private:
   std::size_t below(std::size_t bound) { return random_() % bound; }
@@ -66,6 +71,15 @@ class Fuzzer {
     if (sample.stack.size() > sample.record.stack_bytes) fail("more stack than the sample has");
     if (static_cast<std::uint32_t>(sample.record.head.event) >= kEventKinds) fail("an event of no kind");
     if (sample.extra.size() > kMaxExtraBytes) fail("more extra bytes than may be");
+    if (sample.python.size() > kMaxPythonFrames) fail("more Python frames than may be");
+  }
+  static void check(const PythonCodePart& part) {
+    if (part.fields.mark == 0 || part.fields.mark >> kPythonMarkBits != 0) fail("a mark that can't be");
+    if (part.name.size() >= kMaxPythonName || part.file.size() >= kMaxPythonFile)
+      fail("a text beyond the limit");
+    if (part.table.size() != part.fields.part_bytes) fail("another part than the record says");
+    if (std::uint64_t{part.fields.part_start} + part.table.size() > kMaxPythonLineTable)
+      fail("a table beyond the limit");
   }
   // What no reader is told of (no sequence) is the writer's still; all else is given back, zero.
   static void check_empty(PoolBuilder& pool) {
@@ -87,11 +101,20 @@ class Fuzzer {
     for (std::size_t records = below(5); records > 0; --records) {
       const auto inline_bytes = static_cast<std::uint32_t>(below(60) * 8);
       if (chunk.reserved > kChunkPayloadBytes - 1000 || chunk.sealed != 0 || chunk.reserved % 8 != 0) return;
-      const auto kind = below(4);
+      const auto kind = below(6);
       if (kind == 0) pool.put_sample(index, serial(), inline_bytes, inline_bytes);
       if (kind == 1) pool.put_sample(index, serial(), inline_bytes + 64, inline_bytes);
       if (kind == 2) pool.put_piece(index, serial(), inline_bytes, 64);
       if (kind == 3 && below(8) == 0) pool.reserve(index, 64);
+      if (kind == 4) {
+        const auto words = static_cast<std::uint32_t>(below(20));
+        pool.put_mixed(index, 1 + static_cast<std::uint32_t>(below(20)), words, words);
+      }
+      if (kind == 5) {
+        PythonCodeFields fields = PoolBuilder::code_fields(static_cast<std::uint32_t>(below(200)));
+        fields.table_bytes += static_cast<std::uint32_t>(below(2) * 100);
+        pool.put_code(index, fields, std::string("f\0", 2), std::string("a.py\0", 5));
+      }
     }
     if (below(2) == 0) pool.seal(index);
   }
@@ -128,6 +151,7 @@ class Fuzzer {
 
   std::mt19937_64 random_;
   std::uint64_t samples_ = 0;
+  std::uint64_t codes_ = 0;
 };
 
 }  // namespace
@@ -142,8 +166,9 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   siprof::client::Fuzzer fuzzer(seed);
   for (std::uint64_t i = 0; i < runs; ++i) fuzzer.run_one();
-  std::printf("%llu pools, %llu samples\n", static_cast<unsigned long long>(runs),
-              static_cast<unsigned long long>(fuzzer.samples()));
+  std::printf("%llu pools, %llu samples, %llu codes\n", static_cast<unsigned long long>(runs),
+              static_cast<unsigned long long>(fuzzer.samples()),
+              static_cast<unsigned long long>(fuzzer.codes()));
   // If hardly anything is read, only the first check was fuzzed.
-  return fuzzer.samples() > runs ? 0 : 1;
+  return fuzzer.samples() > runs && fuzzer.codes() > runs / 8 ? 0 : 1;
 }

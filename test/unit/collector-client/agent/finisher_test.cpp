@@ -46,7 +46,8 @@ perftools::profiles::Profile finish(std::vector<WindowSample> samples, const Ope
   window.series = std::make_shared<const Series>(Series{{{"service.name", "shop"}}, nullptr});
   window.duration = absl::Seconds(1);
   window.samples = std::move(samples);
-  Finisher finisher(quick_settings().symbols, exporter);
+  PythonFunctions functions;
+  Finisher finisher(quick_settings().symbols, functions, exporter);
   finisher.submit({std::move(window)}, openers);
   finisher.wait(absl::InfiniteDuration());
   REQUIRE(exporter.profiles().size() == 1);
@@ -111,7 +112,8 @@ TEST_CASE("windows that are dropped are counted, and what was counted beside the
   ClosedExporter exporter;
   Aggregator aggregator(absl::UnixEpoch());
   const auto series = aggregator.series({{"service.name", "shop"}}, nullptr);
-  Finisher finisher({}, exporter);
+  PythonFunctions functions;
+  Finisher finisher({}, functions, exporter);
   {
     const std::lock_guard closed(exporter.door());
     for (int i = 0; i < kWindows; ++i) {

@@ -47,6 +47,20 @@ TEST_CASE("samples with the same stack, thread and labels add up, others stay ap
   CHECK(windows[0].duration == absl::Seconds(10));
 }
 
+TEST_CASE("what has the interpreter's lock and what hasn't stays apart") {
+  Aggregator aggregator(kStart);
+  const auto series = aggregator.series({{"service.name", "a"}}, &kModule);
+  const Stack stack = stack_of({1, 2});
+  const std::int64_t values[] = {1, 100};
+  for (const Gil gil : {Gil::kUnknown, Gil::kReleased, Gil::kAwaited, Gil::kReleased})
+    aggregator.add(series, Kind::kCpu, {stack, 7, 10, "worker", {}, values, 0, {}, gil});
+  const std::vector<Window> windows = aggregator.cut(kStart + absl::Seconds(10));
+  REQUIRE(windows.size() == 1);
+  CHECK(windows[0].samples.size() == 3);
+  for (const WindowSample& sample : windows[0].samples)
+    CHECK(sample.values[0] == (sample.gil == Gil::kReleased ? 2 : 1));
+}
+
 TEST_CASE("waits for different holders stay apart") {
   Aggregator aggregator(kStart);
   const auto series = aggregator.series({{"service.name", "a"}}, &kModule);

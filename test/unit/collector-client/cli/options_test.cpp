@@ -103,15 +103,27 @@ TEST_CASE("a bad environment value is a warning and the default holds") {
 
 TEST_CASE("options that have no effect yet are one warning, and the help says so") {
   const Options o = options_from_environment(
-      {{"SIPROF_NATIVE_FRAMES", "all"}, {"SIPROF_PYTHON_ALLOC", "no"}, {"SIPROF_HZ", "9"}});
+      {{"SIPROF_PYTHON_ERRORS", "on"}, {"SIPROF_PYTHON_ALLOC", "no"}, {"SIPROF_HZ", "9"}});
   CHECK_FALSE(o.python_alloc);
   const std::string advice = ": without effect, this version of siprof doesn't use it yet";
-  CHECK(o.warnings == std::vector<std::string>{"SIPROF_NATIVE_FRAMES, SIPROF_PYTHON_ALLOC" + advice});
-  const auto line = parse_command_line({"--native-frames", "none", "x"}, {{"SIPROF_PYTHON_ERRORS", "off"}});
+  CHECK(o.warnings == std::vector<std::string>{"SIPROF_PYTHON_ERRORS, SIPROF_PYTHON_ALLOC" + advice});
+  const auto line = parse_command_line({"--python-alloc", "on", "x"}, {{"SIPROF_PYTHON_ERRORS", "off"}});
   REQUIRE(line.ok());
-  CHECK(line->options.warnings == std::vector<std::string>{"--native-frames, SIPROF_PYTHON_ERRORS" + advice});
-  CHECK(options_from_environment({{"SIPROF_NATIVE_FRAMES", ""}}).warnings.empty());
-  CHECK(options_help().find("--native-frames   not yet in effect: in Python") != std::string::npos);
+  CHECK(line->options.warnings == std::vector<std::string>{"SIPROF_PYTHON_ERRORS, --python-alloc" + advice});
+  CHECK(options_from_environment({{"SIPROF_PYTHON_ERRORS", ""}}).warnings.empty());
+  CHECK(options_help().find("--python-alloc    not yet in effect: Python") != std::string::npos);
+}
+
+TEST_CASE("which native frames Python stacks show is one of three") {
+  CHECK(options_from_environment({}).native_frames == NativeFrames::kApp);
+  const Options o = options_from_environment({{"SIPROF_NATIVE_FRAMES", "all"}});
+  CHECK(o.native_frames == NativeFrames::kAll);
+  CHECK(o.warnings.empty());
+  const auto line = parse_command_line({"--native-frames", "none", "x"}, {});
+  REQUIRE(line.ok());
+  CHECK(line->options.native_frames == NativeFrames::kNone);
+  CHECK(line->options.given.at("SIPROF_NATIVE_FRAMES") == "none");
+  CHECK_FALSE(parse_command_line({"--native-frames", "some", "x"}, {}).ok());
 }
 
 TEST_CASE("the budget is a share, or off") {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "collector-client/drain/chunk_reader.h"
@@ -80,6 +81,49 @@ class PoolBuilder {
     }
     commit(at, RecordKind::kFrames, bytes);
     return at;
+  }
+
+  // Frames and Python words; `said` is the number of the latter in the record, `put` how many there are.
+  std::byte* put_mixed(std::uint32_t index, std::uint32_t frames, std::uint32_t said, std::uint32_t put) {
+    FramesFields fields{};
+    fields.head.tid = 10;
+    fields.frames = frames;
+    fields.python_words = said;
+    const auto bytes = static_cast<std::uint32_t>(sizeof(FramesRecord) + 8 * (frames + put));
+    std::byte* at = reserve(index, bytes);
+    memcpy(at + sizeof(RecordHeader), &fields, sizeof(fields));
+    for (std::uint64_t i = 0; i < frames + put; ++i) {
+      const std::uint64_t word =
+          i < frames ? 0x1000 + i : python_word(0x77 + i - frames, 5, i + 1 == frames + put);
+      memcpy(at + sizeof(FramesRecord) + 8 * i, &word, sizeof(word));
+    }
+    commit(at, RecordKind::kFrames, bytes);
+    return at;
+  }
+
+  // What a mark means, with `part_bytes` of a line table of 7s.
+  std::byte* put_code(std::uint32_t index, const PythonCodeFields& fields, const std::string& name,
+                      const std::string& file) {
+    const auto bytes = static_cast<std::uint32_t>(
+        (sizeof(PythonCodeRecord) + name.size() + file.size() + fields.part_bytes + 7) / 8 * 8);
+    std::byte* at = reserve(index, bytes);
+    memcpy(at + sizeof(RecordHeader), &fields, sizeof(fields));
+    memcpy(at + sizeof(PythonCodeRecord), name.data(), name.size());
+    memcpy(at + sizeof(PythonCodeRecord) + name.size(), file.data(), file.size());
+    memset(at + sizeof(PythonCodeRecord) + name.size() + file.size(), 7, fields.part_bytes);
+    commit(at, RecordKind::kPythonCode, bytes);
+    return at;
+  }
+  // With zeros at the ends of both texts.
+  static PythonCodeFields code_fields(std::uint32_t part_bytes) {
+    PythonCodeFields fields{};
+    fields.mark = 0x77;
+    fields.first_line = 3;
+    fields.name_bytes = 2;
+    fields.file_bytes = 5;
+    fields.version = 0x030b;
+    fields.table_bytes = fields.part_bytes = part_bytes;
+    return fields;
   }
 
   std::byte* put_piece(std::uint32_t index, std::uint32_t serial, std::uint32_t offset,

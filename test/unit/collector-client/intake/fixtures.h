@@ -43,7 +43,8 @@ class SharedMemory {
   void count(Counter counter, std::uint64_t by) {
     header().counters[static_cast<std::uint32_t>(counter)] += by;
   }
-  IntakeSources sources() { return {*pool_, modules_, rates, 3, 70}; }
+  IntakeSources sources() { return {*pool_, modules_, functions, rates, 3, 70}; }
+  PythonFunctions functions;
   Rates rates{100, kAllKinds, kDefaultHeapIntervalBytes, kDefaultBlockIntervalNs, 1};  // in force
 
  private:

@@ -55,6 +55,30 @@ TEST_CASE("one much larger than the interval is itself") {
   CHECK(sum(window, kAllocBytes) == 1'000'000'000);
 }
 
+TEST_CASE("Python functions of what lives keep their names as long as it does") {
+  SharedMemory memory;
+  Taker taker(memory, make_heap_intake);
+  const std::uint64_t function = memory.functions.intern({"m.f", "f", "m.py", 1});
+  const Stack stack = {PythonFunctions::address_of(function, 3)};
+  memory.live_slot(3).id = 1;
+  SampleView view = by(stack);
+  view.gil = Gil::kReleased;
+  taker.take(allocated(1, 5'000'000), view);
+  memory.functions.release(function);
+  memory.functions.trim(memory.functions.moment());
+  CHECK(memory.functions.frame(stack[0]).name == "m.f");
+  taker.cut();
+  const Window window = taker.cut();
+  REQUIRE(window.samples.size() == 1);
+  CHECK(window.samples[0].gil == Gil::kReleased);
+  memory.live_slot(3).id = 0;
+  taker.cut();  // it is the last one that lived
+  memory.rates.kinds = 0;
+  taker.cut();  // nothing is followed
+  memory.functions.trim(memory.functions.moment());
+  CHECK(memory.functions.frame(stack[0]).name == "[unknown Python function]");
+}
+
 TEST_CASE("what lives is said in each window anew until its slot is empty") {
   SharedMemory memory;
   Taker taker(memory, make_heap_intake);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waits for locks and the stacks of those that unlocked: which belong together, and what they stand for.
+#include <set>
+
 #include "test/unit/collector-client/intake/fixtures.h"
 
 namespace siprof::client {
@@ -35,6 +37,22 @@ RawSample release_record(std::uint64_t ms, std::uint64_t lock = kMutex) {
   raw.record.head.time_ns = kStart + ms * kMs;
   raw.record.head.values[kLockAddress] = lock;
   return raw;
+}
+
+TEST_CASE("a condition that is waited for to get Python's interpreter lock is that lock") {
+  testing::SharedMemory memory;
+  testing::Taker taker(memory, make_lock_intake);
+  SampleView view;
+  view.stack = kWaiter;
+  for (const Gil gil : {Gil::kAwaited, Gil::kReleased}) {
+    view.gil = gil;
+    taker.take(wait_record(10, kMs, 0, kMutex, LockType::kCond), view);
+  }
+  view.gil = Gil::kAwaited;
+  taker.take(wait_record(10, kMs), view);
+  std::multiset<std::string> locks;
+  for (const WindowSample& sample : taker.cut().samples) locks.insert(testing::text_of(sample, "lock"));
+  CHECK(locks == std::multiset<std::string>{"cond", "gil", "mutex"});
 }
 
 // Waits and unlocks of some threads.

@@ -69,6 +69,44 @@ TEST_CASE("a built profile keeps the strict rules and says what the window held"
   CHECK(comments == std::vector<std::string>{"siprof.cpu_hz=100", "siprof.taken=100"});
 }
 
+TEST_CASE("Python frames have lines, and neither address nor mapping") {
+  FakeFrames frames = make_frames();
+  frames.known[{python_code(), 0x10}] = {{"shop.total", "total", "/srv/shop.py", 12, 10}};
+  frames.known[{python_code(), 0x11}] = {{"shop.total", "total", "/srv/shop.py", 13, 10}};
+  Window window = make_window();
+  window.samples.push_back(
+      make_sample({{&kLibrary, 0x1000}, {python_code(), 0x10}, {python_code(), 0x11}}, {1, 1}));
+  window.samples.back().gil = Gil::kReleased;
+  window.samples.back().holder = std::make_shared<const Stack>(Stack{{python_code(), 0x11}});
+  window.samples.push_back(make_sample({{python_code(), 0x10}}, {1, 1}));
+  window.samples.back().gil = Gil::kAwaited;
+  window.samples.push_back(make_sample({{python_code(), 0x11}}, {1, 1}));
+  const std::vector<Profile> profiles = build_profiles(window, frames, {});
+  REQUIRE(profiles.size() == 1);
+  const Profile& p = profiles[0];
+  CHECK(check_strict(p) == absl::OkStatus());
+  CHECK(p.mapping_size() == 2);
+  REQUIRE(p.location_size() == 3);
+  for (const int i : {1, 2}) {
+    const auto& location = p.location(i);
+    CHECK(location.address() == 0);
+    CHECK(location.mapping_id() == 0);
+    REQUIRE(location.line_size() == 1);
+    CHECK(location.line(0).line() == 11 + i);
+    const auto& function = p.function(static_cast<int>(location.line(0).function_id()) - 1);
+    CHECK(text(p, function.name()) == "shop.total");
+    CHECK(text(p, function.system_name()) == "total");
+    CHECK(text(p, function.filename()) == "/srv/shop.py");
+    CHECK(function.start_line() == 10);
+  }
+  std::vector<std::string> labels;
+  for (const auto& sample : p.sample())
+    for (const auto& label : sample.label())
+      if (text(p, label.key()) == "gil" || text(p, label.key()) == "holder")
+        labels.push_back(text(p, label.str()));
+  CHECK(labels == std::vector<std::string>{"released", "shop.total", "awaited"});
+}
+
 TEST_CASE("siprof's own frames go, unnamed ones stay and are counted, empty stacks are [unknown]") {
   FakeFrames frames = make_frames();
   Window window = make_window();
