@@ -96,10 +96,12 @@ class ProcessMetrics : public MetricSource {
     if (const auto bytes = number_behind(io, "write_bytes")) write_bytes_.see(*bytes);
   }
 
-  // A process whose main thread has ended shows neither memory nor descriptors in its folder.
+  // A process whose main thread has ended shows neither memory nor descriptors in its folder. One that ends
+  // within the window has what it had.
   void look_at_levels(const ProcStat& stat, Look look) {
     static const auto page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
     const bool has_memory = stat.virtual_bytes != 0;
+    if (!has_memory && look != Look::kWhole) return;
     threads_ = static_cast<double>(stat.threads);
     virtual_bytes_ = has_memory ? std::optional(static_cast<double>(stat.virtual_bytes)) : std::nullopt;
     resident_bytes_ =
