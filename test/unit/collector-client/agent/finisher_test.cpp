@@ -141,8 +141,9 @@ FinishedMetrics metrics_of(std::size_t points) {
 }
 
 TEST_CASE("metrics don't wait until other windows have names, and without windows they go alone") {
+  const PythonFunctions functions;
   FakeExporter exporter;
-  Finisher finisher(quick_settings().symbols, exporter);
+  Finisher finisher(quick_settings().symbols, functions, exporter);
   finisher.submit({}, {}, {});
   finisher.submit({}, {}, {metrics_of(3)});
   CHECK(finisher.wait(absl::Seconds(20)));
@@ -151,13 +152,14 @@ TEST_CASE("metrics don't wait until other windows have names, and without window
 }
 
 TEST_CASE("metrics that nobody takes are bounded, the oldest go and are counted") {
+  const PythonFunctions functions;
   ClosedExporter exporter;
   Window window;
   window.series = std::make_shared<const Series>(Series{{{"service.name", "shop"}}, nullptr});
   window.duration = absl::Seconds(1);
   window.counters["samples"] = 1;
   {
-    Finisher finisher(quick_settings().symbols, exporter);
+    Finisher finisher(quick_settings().symbols, functions, exporter);
     {
       const std::lock_guard closed(exporter.door());
       finisher.submit({window}, {}, {metrics_of(1)});
