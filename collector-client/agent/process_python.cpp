@@ -141,7 +141,7 @@ const char* ProcessPython::mix(const RawSample& sample, StackEnd end, std::vecto
   const Module* module = found_.module != nullptr ? found_.module : python_code();
   const PythonModule& python = found_.python != nullptr ? *found_.python : kNone;
   const Alignment alignment = interleave(both, module, python, &mixed_);
-  hide_native_frames(shown_, module, &mixed_);
+  hide_native_frames(shown_, found_.module, &mixed_);
   stack->swap(mixed_);
   return name_of(alignment);
 }

@@ -39,12 +39,15 @@ void hide_native_frames(NativeFrames shown, const Module* interpreter, std::vect
     std::erase_if(*stack, [](const CodeAddress& code) { return !code.is_python(); });
     return;
   }
+  const auto is_interpreters = [&](const CodeAddress& code) {
+    return interpreter != nullptr && code.module == interpreter;
+  };
   const auto is_its_own = [&](const CodeAddress& code) {
-    return code.module == interpreter || only_starts_python(code);
+    return is_interpreters(code) || only_starts_python(code);
   };
   // A program that embeds Python, or a library's thread that calls it, shows how it came to that.
   if (std::all_of(outermost.base(), stack->end(), is_its_own)) stack->erase(outermost.base(), stack->end());
-  std::erase_if(*stack, [&](const CodeAddress& code) { return code.module == interpreter; });
+  std::erase_if(*stack, is_interpreters);
 }
 
 }  // namespace siprof::client

@@ -19,7 +19,8 @@ enum class NativeFrames {
 // The option's value; nullopt: it isn't one.
 std::optional<NativeFrames> parse_native_frames(std::string_view text);
 
-// `stack`, leaf first, is left alone where it has no Python frame. `interpreter` is the file of its code.
+// `stack`, leaf first, is left alone where it has no Python frame. `interpreter` is the file of its code,
+// null: it is gone.
 void hide_native_frames(NativeFrames shown, const Module* interpreter, std::vector<CodeAddress>* stack);
 
 }  // namespace siprof::client

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -80,25 +81,28 @@ std::size_t version_length(std::string_view text, unsigned minor) {
   return at < text.size() && text[at] == '\0' ? length : 0;
 }
 
-// PY_VERSION, which stands as a text of its own among the constants; empty: none, or different ones.
+// PY_VERSION, which stands as a text among the constants: of its own, or as the end of another, since linkers
+// put texts that end alike into one place. Empty: none, or different ones.
 std::string version_text(const ElfImage& image, unsigned minor) {
   const std::string wanted = absl::StrCat("3.", minor, ".");
-  std::string found;
+  std::set<std::string_view> alone, tails;
   for (const Segment& segment : image.segments()) {
     if (segment.writable) continue;
     const auto bytes = image.at(segment.address);
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
                                 std::min(bytes.size(), kMostTextBytes));
     for (std::size_t at = 0; (at = text.find(wanted, at)) != std::string_view::npos; ++at) {
-      const std::string_view candidate = text.substr(at, 16);
-      const bool is_its_beginning = at == 0 || text[at - 1] == '\0';
-      const std::size_t length = is_its_beginning ? version_length(candidate, minor) : 0;
-      if (length == 0) continue;
-      if (!found.empty() && found != candidate.substr(0, length)) return "";
-      found = candidate.substr(0, length);
+      const std::string_view candidate = text.substr(at, version_length(text.substr(at, 16), minor));
+      if (candidate.empty()) continue;
+      const char before = at == 0 ? '\0' : text[at - 1];
+      if (before == '\0')
+        alone.insert(candidate);
+      else if (!is_digit(before) && before != '.')
+        tails.insert(candidate);
     }
   }
-  return found;
+  const std::set<std::string_view>& found = alone.empty() ? tails : alone;
+  return found.size() == 1 ? std::string(*found.begin()) : "";
 }
 
 class Look {

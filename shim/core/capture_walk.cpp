@@ -90,7 +90,8 @@ SIPROF_SIGNAL_SAFE void withdraw(RingWriter* writer, FramesRecord* record, std::
   RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
 }
 
-// Straight into the ring: the handler's stack may be small. `least` native frames have room at least; Python's are there already.
+// Straight into the ring: the handler's stack may be small. `least` native frames have room at least;
+// Python's are there already.
 SIPROF_SIGNAL_SAFE Outcome walk_into(RingWriter* writer, const Walked& walked, ThreadState& thread,
                                      const Event& event, std::uint32_t least) {
   const std::uint32_t python = walked.python.size();
@@ -172,7 +173,8 @@ bool capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, c
     const Walked walked{tables, registers, {red_zone_start(registers.sp), thread.stack_high}, python};
     RingWriter writer(header, session, thread, share_of(event.kind));
     Outcome outcome = walk_into(&writer, walked, thread, event, kUsualFrames);
-    if (outcome == Outcome::kTooDeep) outcome = walk_into(&writer, walked, thread, event, kMaxFrames - python.size());
+    if (outcome == Outcome::kTooDeep)
+      outcome = walk_into(&writer, walked, thread, event, kMaxFrames - python.size());
     if (outcome != Outcome::kNotWalked) {
       ++thread.next_sample;
       return outcome == Outcome::kWritten;

@@ -153,8 +153,10 @@ TEST_CASE("the interpreters of this machine are found with all that belongs to t
     CHECK(path.find(python->version.substr(0, python->version.rfind('.'))) != std::string::npos);
     CHECK_FALSE(python->gil_waits.empty());
     CHECK(python->gil_waits.size() < 20);
-    // Exactly the symbols that name it, where there are some.
+    // Exactly the symbols that name it, where there are some. Of an instruction or two that nothing can reach
+    // compilers make a part as well; nothing jumps there.
     std::vector<AddressRange> parts = symbols(*module.image, "_PyEval_EvalFrameDefault");
+    std::erase_if(parts, [](const AddressRange& part) { return part.end - part.start < 16; });
     std::ranges::sort(parts, {}, &AddressRange::start);
     if (!parts.empty()) CHECK(python->evaluation == parts);
   }
