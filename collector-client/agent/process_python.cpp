@@ -79,8 +79,9 @@ ProcessPython::Found ProcessPython::find(const ModuleMap& map, const Module* exe
     const bool is_another = found.module != nullptr && found.module != mapping.module;
     if (is_another && !std::exchange(has_several_, true))
       spdlog::warn("process {} has several Python interpreters, frames are of one alone", pid_);
-    if (found.module == nullptr || mapping.module == executable)
-      found = {mapping.module, python, mapping.bias};
+    const bool is_first = found.module == nullptr;
+    const bool was_found = mapping.module == found_.module && found.module != executable;
+    if (is_first || was_found || mapping.module == executable) found = {mapping.module, python, mapping.bias};
   }
   const PythonModule* named = found.python != nullptr ? found.python : first;
   version_ = named != nullptr ? named->version : "";

@@ -40,7 +40,7 @@ class ProcessPython {
                 NativeFrames shown, pid_t pid);
 
   // The mappings as of `unmap_generation`: looks for an interpreter if they changed. `executable` may be
-  // null; of several interpreters it goes first.
+  // null; of several interpreters it goes first, then the one that was found before.
   void follow(const ModuleMap& map, const Module* executable, std::uint32_t unmap_generation);
   // The process doesn't want what it was told: a line in the log, once.
   void look_for_refusal();

@@ -51,7 +51,8 @@ SIPROF_SIGNAL_SAFE bool has_room(const ThreadState& thread, const ucontext_t* co
   stack_t alternate{};
   alternate.ss_flags = SS_DISABLE;
   if ((may_switch || !on_own) && !find_alternate(context, &alternate)) return false;
-  const bool has_alternate = (alternate.ss_flags & SS_DISABLE) == 0;
+  // A new program's first thread has none without SS_DISABLE in a signal's frame, of size 0.
+  const bool has_alternate = (alternate.ss_flags & SS_DISABLE) == 0 && alternate.ss_size != 0;
   if (has_alternate && is_within(alternate, sp))
     return sp - reinterpret_cast<std::uint64_t>(alternate.ss_sp) >= need;
   if (has_alternate && may_switch && alternate.ss_size < need) return false;

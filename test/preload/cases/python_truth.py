@@ -59,6 +59,10 @@ def shares(session, interpreter):
     nothing_broken(profile)
 
 
+def ticks_of(profile, sample) -> float:
+    return sample.values[profile.column("cpu")] / profile.period
+
+
 @on_each("native_frames_as_asked_for")
 def native_frames(session, interpreter):
     """`app` hides the interpreter's own, `all` shows what is between Python's, `none` only Python."""
@@ -66,10 +70,12 @@ def native_frames(session, interpreter):
         profile = recorded(session, interpreter, "shares.py", 2, SIPROF_NATIVE_FRAMES=mode).profile
         for caller, callee in (("by_sort_key", "key_of"), ("by_library", "compare_numbers")):
             samples = [sample for sample in in_main(profile) if calls(callee)(sample)]
-            check(len(samples) > 20, f"{mode}: {len(samples)} samples are in {callee}")
-            wrong = [shown(sample) for sample in samples if not native_frames_are_right(mode, sample, caller, callee)]
+            ticks = sum(ticks_of(profile, sample) for sample in samples)
+            check(ticks > 20, f"{mode}: {ticks} ticks are in {callee}")
+            wrong = [sample for sample in samples if not native_frames_are_right(mode, sample, caller, callee)]
             # Where a call is on its way in or out, it has no Python frame.
-            check(len(wrong) <= 0.03 * len(samples), f"{mode}: {len(wrong)} of {len(samples)} stacks, such as {wrong[:1]}")
+            strange = sum(ticks_of(profile, sample) for sample in wrong)
+            check(strange <= 0.03 * ticks, f"{mode}: {strange} of {ticks} ticks, such as {[shown(sample) for sample in wrong[:1]]}")
 
 
 def native_frames_are_right(mode: str, sample, caller: str, callee: str) -> bool:

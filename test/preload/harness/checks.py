@@ -110,8 +110,10 @@ def stacks_whole(profile: Profile, share: float = 1.0) -> None:
 
 
 def same(session: Session, command: list, sampled: bool = True, normal: Callable = unchanged, fixed_work: bool = True,
-         **options) -> Result:
-    """The usual case: without, then preloaded; same behaviour, no agent left, a profile without our frames."""
+         crashes_alone: bool = False, **options) -> Result:
+    """The usual case: without, then preloaded; same behaviour, no agent left, a profile without our frames.
+    `crashes_alone`: the program has a bug of its own by which it crashes now and then; where it does so without siprof,
+    and only there, both are run again."""
     shared = {k: v for k, v in options.items() if k not in ("hz", "before", "after")}
     extra = [*options.get("before", ()), *options.get("after", ())]
     if extra:
@@ -119,6 +121,8 @@ def same(session: Session, command: list, sampled: bool = True, normal: Callable
     for attempts_left in (2, 1, 0):
         plain = session.plain(command, **shared)
         profiled = session.preloaded(command, **options)
+        if crashes_alone and attempts_left > 0 and plain.status < 0 <= profiled.status:
+            continue
         try:
             same_behaviour(plain, profiled, normal, fixed_work=fixed_work)
             break
