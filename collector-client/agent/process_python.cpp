@@ -129,7 +129,12 @@ const char* ProcessPython::mix(const RawSample& sample, StackEnd end, std::vecto
   if (sample.python.empty()) return nullptr;
   frames_.clear();
   for (const std::uint64_t word : sample.python) {
-    frames_.push_back({book_.frame(word), (word & kPythonSegmentEnd) != 0});
+    const bool ends_segment = (word & kPythonSegmentEnd) != 0;
+    if (book_.is_helper(word)) {
+      if (ends_segment && !frames_.empty()) frames_.back().ends_segment = true;
+      continue;
+    }
+    frames_.push_back({book_.frame(word), ends_segment});
     unnamed_ += PythonFunctions::function_of(frames_.back().code) == PythonFunctions::kUnknown;
   }
   static const PythonModule kNone;

@@ -174,6 +174,7 @@ void Session::reclaim_dead_threads() {
 void Session::take_frames(const RawSample& sample, const ModuleMap& map) {
   stack_.frames.clear();
   stack_.guessed_frames = 0;
+  stack_.unknown = 0;
   stack_.end = (sample.record.head.flags & kTooManyFrames) != 0 ? StackEnd::kTooDeep : StackEnd::kThreadStart;
   for (const std::uint64_t address : sample.frames) stack_.frames.push_back(map.locate(address));
 }
@@ -209,12 +210,16 @@ void Session::add(const RawSample& sample) {
     added_ticks_ += std::min<std::uint64_t>(head.values[kCpuTicks], kMostLostTicks);
   const std::span<Intake* const> intakes = intakes_.of(head.event);
   if (intakes.empty()) return;
-  const ModuleMap& map = code_.at(head.unmap_generation, sample.record.registers[kRip]);
-  if (sample.frames.empty())
-    unwind(sample, map);
-  else
-    take_frames(sample, map);
-  take_holder(sample, map);
+  const ModuleMap* map = &code_.at(head.unmap_generation, sample.record.registers[kRip]);
+  if (!sample.frames.empty()) {
+    take_frames(sample, *map);
+  } else if (unwind(sample, *map); stack_.unknown != 0) {
+    // Code that came after the last look, and calls what was there.
+    const std::uint64_t unknown = stack_.unknown;
+    map = &code_.at(head.unmap_generation, unknown);
+    if (map->find(unknown) != nullptr) unwind(sample, *map);
+  }
+  take_holder(sample, *map);
   thread_name(head.tid);  // it may be gone when the sample's turn comes
   waiting_.take(sample, stack_, holder_);
 }

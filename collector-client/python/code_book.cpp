@@ -2,6 +2,7 @@
 // See code_book.h.
 #include "collector-client/python/code_book.h"
 
+#include <string_view>
 #include <utility>
 
 #include "collector-client/base/presentable.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr std::size_t kCodeBytes = 256;  // about, without its texts and its table
 constexpr std::size_t kMostFrames = 32'768;
 constexpr std::size_t kMostGivenUp = 4096;
+constexpr std::string_view kInit = "__init__";
 
 }  // namespace
 
@@ -42,6 +44,7 @@ void CodeBook::define(const PythonCodePart& part) {
     code.first_line = fields.first_line;
     code.table_bytes = fields.table_bytes;
     code.version = fields.version;
+    code.is_helper = part.name == kInit && part.file == kInit;
     code.text_bytes = module.size() + 2 * part.name.size() + part.file.size();
     bytes_ += kCodeBytes + code.text_bytes;
   }
@@ -79,6 +82,11 @@ void CodeBook::give_up(std::uint64_t mark) {
 std::uint32_t CodeBook::line_at(const Code& code, std::uint32_t instruction) {
   if (instruction == kPythonNoInstruction || !code.is_whole()) return code.first_line;
   return line_of(code.version, code.table, code.first_line, instruction).value_or(code.first_line);
+}
+
+bool CodeBook::is_helper(std::uint64_t word) {
+  const Code* code = find(python_mark(word));
+  return code != nullptr && code->is_helper;
 }
 
 CodeAddress CodeBook::frame(std::uint64_t word) {

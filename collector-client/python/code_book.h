@@ -40,6 +40,9 @@ class CodeBook {
   // From now on it isn't waited for any more; with a name but half a line table it goes by its first line.
   void give_up(std::uint64_t mark);
 
+  // A frame that nobody wrote, and that Python doesn't show either: of 3.12's code that cleans up after an
+  // __init__ called without a frame of C.
+  bool is_helper(std::uint64_t word);
   // The frame of a word; without a name where there is none.
   CodeAddress frame(std::uint64_t word);
 
@@ -57,6 +60,7 @@ class CodeBook {
     std::uint32_t table_bytes = 0;  // of the whole
     std::size_t text_bytes = 0;
     std::uint16_t version = 0;
+    bool is_helper = false;
     std::vector<std::byte> table;  // as far as it came
 
     bool is_whole() const { return table.size() == table_bytes; }

@@ -40,7 +40,10 @@ class Walk {
   bool take_frame() {
     const std::uint64_t lookup = registers_[kRip] - (exact_ ? 0 : 1);
     const CodeMapping* mapping = map_.find(lookup);
-    if (mapping == nullptr && !result_.frames.empty()) return ended(StackEnd::kBroken);
+    if (mapping == nullptr && !result_.frames.empty()) {
+      result_.unknown = lookup;
+      return ended(StackEnd::kBroken);
+    }
     CodeAddress address{nullptr, lookup};
     if (mapping != nullptr) address = {mapping->module, lookup - mapping->bias};
     const FrameRule rule = rules_.find(address);
@@ -145,6 +148,7 @@ class Walk {
 void Unwinder::unwind(const CapturedStack& captured, const ModuleMap& map, UnwoundStack& stack) {
   stack.frames.clear();
   stack.guessed_frames = 0;
+  stack.unknown = 0;
   stack.end = StackEnd::kBroken;
   Walk(captured, map, rules_, stack).run();
 }

@@ -34,6 +34,7 @@ struct UnwoundStack {
   // trampoline is a frame of its own, exact too.
   std::vector<CodeAddress> frames;
   StackEnd end = StackEnd::kBroken;
+  std::uint64_t unknown = 0;         // kBroken at a caller that no mapping has: where that is; else 0
   std::uint32_t guessed_frames = 0;  // found by frame pointer or by the word at rsp
 };
 

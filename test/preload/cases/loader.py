@@ -36,6 +36,18 @@ def plugins(session, name, count):
     return copies
 
 
+@case("code_opened_late_is_known_where_it_only_calls", hazards=[])
+def late_caller(session):
+    """Nothing is ever sampled in it, so only stacks that can't be followed tell that there is something new."""
+    result = same(session, session.victim("late_caller", session.victims / "calling_plugin.so"), env={"SIPROF_KINDS": "cpu"}, fixed_work=False)
+    profile = result.profile
+    called = profile.sum("cpu", lambda s: any(f.name == "(anonymous namespace)::called_back()" for f in s.frames))
+    whole = profile.sum("cpu", lambda s: any(f.name == "call_times" for f in s.frames) and any(f.name == "main" for f in s.frames))
+    check(called > 600e6, f"{called} ns are in called_back(), it used 800 ms")
+    # A look at the mappings comes within some milliseconds.
+    check(whole > 0.9 * called, f"of {called} ns in called_back() {whole} are below the plugin and main()")
+
+
 @case("static_tls_is_left_for_plugins", hazards=[6])
 def static_tls(session):
     same(session, session.victim("tls_heavy", *plugins(session, "tls_ie", 10)))

@@ -53,7 +53,9 @@ for way in ("daemons", "forks", "processes", "exec", "exit_in_thread"):
             if key.startswith("child:"):
                 pid = int(key[len("child:"):])
                 found = result.profile.sum("cpu", lambda s, pid=pid: of_pid(pid)(s) and calls("noted_child")(s))
-                check(found >= 0.5 * used[0] - 4 * result.profile.period, f"child {pid} used {used[0]} ns, {found} are under its function")
+                seen = result.profile.sum("cpu", of_pid(pid))
+                check(found >= 0.5 * used[0] - 4 * result.profile.period,
+                      f"child {pid} used {used[0]} ns, {seen} were seen, {found} are under its function")
 
     on_each(f"ends_by_{way}", hazards=["P6"])(run)
 

@@ -48,7 +48,7 @@ def fork_while_threads_run(count):
     for number in range(count):
         pid = os.fork()
         if pid == 0:
-            noted_child(60)
+            noted_child(250)
             os._exit(number)
         status = os.waitpid(pid, 0)[1]
         print("child", number, status >> 8, status & 0xFF)
@@ -59,7 +59,7 @@ def fork_in_threads(count):
     def one(results, number):
         pid = os.fork()
         if pid == 0:
-            noted_child(40)
+            noted_child(250)
             os._exit(7)
         results[number] = os.waitpid(pid, 0)[1] >> 8
 

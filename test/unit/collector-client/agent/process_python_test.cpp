@@ -77,13 +77,14 @@ struct Scene {
     const auto image = testing::open_image(testing::fixture(file));
     return base + DynamicSymbols(*image).find(name)->address;
   }
-  void define(std::uint64_t mark, const std::string& name) {
+  void define(std::uint64_t mark, const std::string& name,
+              const std::string& file = "/usr/lib/python3.11/queue.py") {
     PythonCodePart part{};
     part.fields.mark = mark;
     part.fields.first_line = 3;
     part.fields.version = python_version(3, 11);
     part.name = name;
-    part.file = "/usr/lib/python3.11/queue.py";
+    part.file = file;
     python->define(part);
   }
   std::string name_of(const CodeAddress& code) const {
@@ -179,6 +180,21 @@ TEST_CASE("Python frames stand where the evaluation function did") {
   CHECK(scene.python->mix(sample_of({1}), StackEnd::kThreadStart, &three) ==
         std::string("python_mismatched"));
   CHECK(three.size() == 2);
+}
+
+TEST_CASE("a frame that Python has only for itself isn't shown") {
+  Scene scene;
+  scene.follow(maps_line(fake("fake_311.so"), 0x10000000));
+  scene.define(1, "Queue.get");
+  scene.define(2, "__init__", "__init__");
+  scene.define(3, "__init__");
+  const std::uint64_t evaluation = scene.address("fake_311.so", 0x10000000, "_PyEval_EvalFrameDefault") + 4;
+  Stack stack = {scene.map.locate(evaluation)};
+  CHECK(scene.python->mix(sample_of({3, 2, 1}), StackEnd::kThreadStart, &stack) ==
+        std::string("python_aligned"));
+  REQUIRE(stack.size() == 2);
+  CHECK(scene.name_of(stack[0]) == "queue.__init__");
+  CHECK(scene.name_of(stack[1]) == "queue.Queue.get");
 }
 
 TEST_CASE("who waits for the interpreter's lock and who works without it") {
