@@ -98,6 +98,8 @@ class Session {
   absl::Duration drain_every;  // shorter when much comes
 
  private:
+  static constexpr std::uint64_t kMostLostTicks = 1'000'000'000;  // the number comes from the process
+
   Session(ProcessView view, std::unique_ptr<SharedPool> pool, const Workshop& workshop);
 
   bool is_on(Kind kind) const { return (rates_.kinds & kind_bit(event_of(kind))) != 0; }
