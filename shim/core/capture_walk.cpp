@@ -56,7 +56,6 @@ SIPROF_SIGNAL_SAFE std::uint64_t* frames_of(FramesRecord* record, const Event& e
 struct Walked {
   const Tables& tables;
   WalkRegisters registers;
-  StackBounds bounds;
   const PythonSample& python;
 };
 
@@ -105,8 +104,8 @@ SIPROF_SIGNAL_SAFE Outcome walk_into(RingWriter* writer, const Walked& walked, T
   }
   std::uint64_t* addresses = frames_of(record, event);
   const std::uint32_t room = (bytes - bytes_for(event, python)) / 8;
-  const WalkResult result =
-      walk_stack(walked.tables.view, walked.registers, walked.bounds, walked.bounds, addresses, room);
+  const StackBounds bounds{red_zone_start(walked.registers.sp), thread.stack_high};
+  const WalkResult result = walk_stack(walked.tables.view, walked.registers, bounds, bounds, addresses, room);
   const bool cut = result.end == WalkEnd::kTooDeep;
   const bool holds = tables_hold(walked.tables);
   if ((result.end != WalkEnd::kComplete && !cut) || !holds || (cut && room < most)) {
@@ -160,17 +159,19 @@ void forget_lost() {
 bool capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, const Event& event,
              const ucontext_t* context) {
   map_tables_if_due(header);
-  const WalkRegisters registers{instruction_pointer_of(context), stack_pointer_of(context),
-                                frame_pointer_of(context), context};
   const PythonSample python(header, session, thread, share_of(event.kind),
                             event.kind == EventKind::kCpu ? context : nullptr);
   Tables tables{};
-  if (!is_on_own_stack(thread, registers.sp)) {
+  // In one place: this frame is below all others of a tick, and threads may have small stacks.
+  const Walked walked{
+      tables,
+      {instruction_pointer_of(context), stack_pointer_of(context), frame_pointer_of(context), context},
+      python};
+  if (!is_on_own_stack(thread, walked.registers.sp)) {
     count(Counter::copied_foreign);
   } else if (!read_tables(header, &tables)) {
     count(Counter::copied_no_tables);
   } else {
-    const Walked walked{tables, registers, {red_zone_start(registers.sp), thread.stack_high}, python};
     RingWriter writer(header, session, thread, share_of(event.kind));
     Outcome outcome = walk_into(&writer, walked, thread, event, kUsualFrames);
     if (outcome == Outcome::kTooDeep)
