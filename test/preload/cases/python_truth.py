@@ -152,7 +152,7 @@ def holding(session, interpreter):
 
 @on_each("callbacks_at_1000_hz", hazards=["P1"])
 def callbacks(session, interpreter):
-    command_arguments = ("callbacks.py", 4000)
+    command_arguments = ("callbacks.py", 20000)
     result = recorded(session, interpreter, *command_arguments, hz=1000)
     check(result.stdout.startswith(b"[") and len(set(result.stdout.strip(b"[]\n").split(b", "))) == 1, f"{result.stdout!r}")
     profile = result.profile
