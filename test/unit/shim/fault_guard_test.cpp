@@ -52,7 +52,8 @@ struct Seen {
   bool operator==(const Seen&) const = default;
 };
 
-Seen* g_seen = nullptr;  // shared with the child
+Seen* g_seen = nullptr;     // shared with the child
+void* g_page = MAP_FAILED;  // the same one with the guard, which has mappings of its own, and without
 Plan g_plan;
 sigjmp_buf g_back;
 alignas(16) char g_alternate[64 * 1024];
@@ -92,7 +93,7 @@ __attribute__((no_sanitize("address", "undefined"))) void fault(const Plan& plan
     char name[] = "/tmp/siprof-guard-XXXXXX";
     const int fd = mkstemp(name);
     unlink(name);
-    auto* page = static_cast<volatile char*>(mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0));
+    auto* page = static_cast<volatile char*>(mmap(g_page, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0));
     static_cast<void>(page[0]);
   }
 }
@@ -126,6 +127,7 @@ Seen outcome(const Plan& plan, Guard guard) {
   if (g_seen == nullptr)
     g_seen = static_cast<Seen*>(
         mmap(nullptr, sizeof(Seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  if (g_page == MAP_FAILED) g_page = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   g_plan = plan;
   memset(static_cast<void*>(g_seen), 0, sizeof(*g_seen));
   const pid_t child = fork();
