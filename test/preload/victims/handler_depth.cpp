@@ -4,8 +4,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <ucontext.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 
@@ -16,22 +17,25 @@ namespace {
 constexpr size_t kStackBytes = 65536;
 constexpr int kPattern = 0x5a;
 
-volatile std::uint64_t g_frame_bytes;  // of a handler, before its own first byte
+// Where a handler begins that interrupts the same place: the kernel aligns its frame, so that its size
+// depends on where that is.
+volatile std::uint64_t g_handler_begins;
+std::atomic<bool> g_burns{false};
 volatile std::uint64_t g_sum;
 
-void on_usr2(int, siginfo_t*, void* context) {
-  const auto sp = static_cast<std::uint64_t>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RSP]);
-  g_frame_bytes = sp - reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
+void on_usr2(int) {
+  g_handler_begins = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
 }
 
 VICTIM_NOINLINE void spin(std::uint64_t rounds) {
   for (std::uint64_t i = 0; i < rounds; ++i) g_sum = g_sum + i;
 }
 
-// Never inlined, and calls nothing but spin: what is below it is the handler's.
-VICTIM_NOINLINE char* burn(std::uint64_t rounds) {
+// Never inlined, calls nothing but spin: what is below it is the handler's.
+VICTIM_NOINLINE void burn(std::uint64_t rounds) {
+  g_burns = true;
   spin(rounds);
-  return static_cast<char*>(__builtin_frame_address(0));
+  g_burns = false;
 }
 
 std::uint64_t rounds_of_ms(int ms) {
@@ -52,10 +56,10 @@ void* run(void* argument) {
   auto& work = *static_cast<Work*>(argument);
   char here = 0;
   memset(work.low, kPattern, static_cast<size_t>(&here - work.low) - 512);
-  const char* from = burn(work.rounds);
+  burn(work.rounds);
   const char* lowest = work.low;
   while (*lowest == kPattern) ++lowest;
-  work.used = from - lowest;
+  work.used = static_cast<long>(g_handler_begins - reinterpret_cast<std::uint64_t>(lowest));
   return nullptr;
 }
 
@@ -63,9 +67,8 @@ void* run(void* argument) {
 
 int main() {
   struct sigaction action {};
-  action.sa_sigaction = on_usr2;
-  action.sa_flags = SA_SIGINFO;
-  victim::require(sigaction(SIGUSR2, &action, nullptr) == 0 && raise(SIGUSR2) == 0, "raise");
+  action.sa_handler = on_usr2;
+  victim::require(sigaction(SIGUSR2, &action, nullptr) == 0, "sigaction");
   auto* memory = static_cast<char*>(
       mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0));
   victim::require(memory != MAP_FAILED, "mmap");
@@ -75,6 +78,9 @@ int main() {
   victim::require(pthread_attr_setstack(&attributes, memory, kStackBytes) == 0, "setstack");
   pthread_t thread;
   victim::require(pthread_create(&thread, &attributes, run, &work) == 0, "create");
+  while (!g_burns) usleep(1'000);
+  usleep(50'000);
+  victim::require(g_burns && pthread_kill(thread, SIGUSR2) == 0, "a signal while it burns");
   pthread_join(thread, nullptr);
-  printf("%ld\n", work.used - static_cast<long>(g_frame_bytes));
+  printf("%ld\n", work.used);
 }
