@@ -32,6 +32,7 @@ def report():
     return body + "\n" + checksum(body) + "\n"
 
 
-@app.route("/pid")
-def pid():
-    return str(os.getpid())
+@app.after_request
+def name_worker(answer):
+    answer.headers["X-Worker"] = str(os.getpid())
+    return answer
