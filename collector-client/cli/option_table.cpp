@@ -111,27 +111,22 @@ constexpr bool is_labels(std::string_view kind) {
   return kind == "kLabels";
 }
 
-#define SIPROF_ROW(id, flag, variable, others, kind, fallback, min, max, help, not_yet) \
-  {flag,                                                                                \
-   variable,                                                                            \
-   others,                                                                              \
-   fallback,                                                                            \
-   min,                                                                                 \
-   max,                                                                                 \
-   help,                                                                                \
-   [](const OptionRow& row, std::string_view text, Options* into) -> absl::Status {     \
-     return read_##kind(row, text, &into->id);                                          \
-   },                                                                                   \
-   is_labels(#kind),                                                                    \
-   not_yet},
-#define SIPROF_OPTION(...) SIPROF_ROW(__VA_ARGS__, false)
-#define SIPROF_OPTION_NOT_YET(...) SIPROF_ROW(__VA_ARGS__, true)
+#define SIPROF_OPTION(id, flag, variable, others, kind, fallback, min, max, help)   \
+  {flag,                                                                            \
+   variable,                                                                        \
+   others,                                                                          \
+   fallback,                                                                        \
+   min,                                                                             \
+   max,                                                                             \
+   help,                                                                            \
+   [](const OptionRow& row, std::string_view text, Options* into) -> absl::Status { \
+     return read_##kind(row, text, &into->id);                                      \
+   },                                                                               \
+   is_labels(#kind)},
 constexpr OptionRow kTable[] = {
 #include "proto/siprof/options.def"
 };
-#undef SIPROF_OPTION_NOT_YET
 #undef SIPROF_OPTION
-#undef SIPROF_ROW
 
 }  // namespace
 

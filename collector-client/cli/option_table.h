@@ -24,7 +24,6 @@ struct OptionRow {
   // Errors: INVALID_ARGUMENT, "write …".
   absl::Status (*read)(const OptionRow& row, std::string_view text, Options* into);
   bool repeats;  // values of a repeated flag add up
-  bool not_yet;  // nothing uses the value in this version
 };
 
 std::span<const OptionRow> option_table();

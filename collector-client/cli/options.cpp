@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "collector-client/cli/option_table.h"
 #include "collector-client/cli/state_folder.h"
 
@@ -101,29 +100,7 @@ absl::Status take_command(std::vector<std::string> rest, CommandLine* line) {
   return absl::OkStatus();
 }
 
-// One line for all options that are set without effect.
-void warn_of_not_yet(const Environment& environment, Options* options) {
-  std::vector<std::string> names;
-  for (const OptionRow& row : option_table()) {
-    if (!row.not_yet) continue;
-    if (options->given.contains(row.variable)) {
-      names.push_back(long_flag(row));
-    } else if (find_value(environment, row.variable) != nullptr) {
-      names.emplace_back(row.variable);
-    }
-  }
-  if (names.empty()) return;
-  options->warnings.push_back(absl::StrCat(absl::StrJoin(names, ", "),
-                                           ": without effect, this version of siprof doesn't use it yet"));
-}
-
-// What a row does, for readers.
-std::string meaning(const OptionRow& row) {
-  return absl::StrCat(row.not_yet ? "not yet in effect: " : "", row.help);
-}
-
 void finish(const Environment& environment, Options* options) {
-  warn_of_not_yet(environment, options);
   if (options->spool.empty()) options->spool = default_spool(environment, options->collector);
 }
 
@@ -177,7 +154,7 @@ std::string options_help() {
     if (row.flag[0] == '\0') continue;
     const std::string fallback = row.fallback[0] == '\0' ? "" : absl::StrCat(" [", row.fallback, "]");
     const std::string flag = absl::StrCat("  ", row.flag);
-    absl::StrAppend(&help, flag, std::string(flag.size() < 20 ? 20 - flag.size() : 1, ' '), meaning(row),
+    absl::StrAppend(&help, flag, std::string(flag.size() < 20 ? 20 - flag.size() : 1, ' '), row.help,
                     fallback, "\n");
   }
   return help;
@@ -191,7 +168,7 @@ std::string options_markdown() {
     absl::StrAppend(&table, "| ", flag, " | `", row.variable, "`");
     if (row.others[0] != '\0') absl::StrAppend(&table, ", then ", row.others);
     absl::StrAppend(&table, " | ", row.fallback[0] == '\0' ? "" : absl::StrCat("`", row.fallback, "`"), " | ",
-                    meaning(row), " |\n");
+                    row.help, " |\n");
   }
   return table;
 }
