@@ -15,6 +15,7 @@
 #include "shim/core/io_bank.h"
 #include "shim/core/late_symbol.h"
 #include "shim/core/process.h"
+#include "shim/core/python_sums.h"
 #include "shim/core/python_view.h"
 #include "shim/core/sampler.h"
 #include "shim/core/signal.h"
@@ -26,6 +27,7 @@
 #include "shim/probe/cpu.h"
 #include "shim/probe/live_heap.h"
 #include "shim/probe/lock_flags.h"
+#include "shim/probe/python_entry.h"
 
 namespace siprof::shim {
 
@@ -47,10 +49,12 @@ void after_fork_in_child() {
   g_process.next_attach_ns.store(0, std::memory_order_relaxed);
   for (auto& cell : g_process.early) cell.store(0, std::memory_order_relaxed);
   forget_early_io();
+  forget_early_python_sums();
   forget_lost();
   settle_fault_guard(/*lock_was_held=*/reset_signal_lock());
   forget_slots();
   forget_python();
+  forget_python_entry();
   forget_unmaps_under_way();
   inherit_code_map();
   forget_followed();
@@ -94,6 +98,7 @@ __attribute__((constructor)) void start(int argc, char** argv, char** envp) {
   g_process.pid = this_thread().tid;
   if (!start_signal(on_tick)) return;
   g_kinds.store(g_config.rates.kinds, std::memory_order_relaxed);  // hooks begin
+  g_python_news.store(1, std::memory_order_relaxed);
   stand_before_earlier_allocator();
   draw_anew(this_thread());
   note_unseen_allocator();

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "shim/io_waits.h"
+#include "shim/probe/python_entry.h"
 #include "shim/real.h"
 
 using namespace siprof;
@@ -42,6 +43,7 @@ long bytes_of(const struct mmsghdr* messages, int count) {
   }
 #define SIPROF_IO_SOCKET(name, id, type, parameters, arguments, fd, bytes, what)                      \
   type siprof_##name parameters {                                                                     \
+    if (IoCall::id == IoCall::k_read) let_python_in();                                                \
     if (passes_through()) return real::name arguments;                                                \
     Wait wait = begin_wait();                                                                         \
     type result = real::name arguments;                                                               \

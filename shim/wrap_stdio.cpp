@@ -7,6 +7,7 @@
 
 #include "shim/base/text.h"
 #include "shim/io_waits.h"
+#include "shim/probe/python_entry.h"
 #include "shim/real.h"
 
 using namespace siprof;
@@ -203,6 +204,16 @@ ssize_t siprof_getdelim(char** line, size_t* room, int end, FILE* stream) {
 }
 ssize_t siprof___getdelim(char** line, size_t* room, int end, FILE* stream) {
   return get_line(stream, [=] { return real::__getdelim(line, room, end, stream); });
+}
+
+// What an interpreter opens its script by.
+FILE* siprof_fopen(const char* path, const char* mode) {
+  let_python_in();
+  return real::fopen(path, mode);
+}
+FILE* siprof_fopen64(const char* path, const char* mode) {
+  let_python_in();
+  return real::fopen64(path, mode);
 }
 
 int siprof_fflush(FILE* stream) {

@@ -137,6 +137,11 @@ const char* ProcessPython::mix(const RawSample& sample, StackEnd end, std::vecto
     frames_.push_back({book_.frame(word), ends_segment});
     unnamed_ += PythonFunctions::function_of(frames_.back().code) == PythonFunctions::kUnknown;
   }
+  if ((sample.record.head.flags & kTraceAlone) != 0) {  // nothing to be put among
+    stack->clear();
+    for (const PythonFrame& frame : frames_) stack->push_back(frame.code);
+    return nullptr;
+  }
   static const PythonModule kNone;
   MixedStack both;
   both.native = *stack;

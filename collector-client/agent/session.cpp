@@ -175,6 +175,7 @@ Kind Session::home_of(Counter counter) const {
       return is_on(Kind::kHeap) ? Kind::kHeap : main_kind();
     case Counter::throws:
     case Counter::rethrows:
+    case Counter::python_raises:
       return is_on(Kind::kErrors) ? Kind::kErrors : main_kind();
     default:
       return main_kind();

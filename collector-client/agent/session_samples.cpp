@@ -67,7 +67,7 @@ void Session::add(const RawSample& sample) {
   const std::span<Intake* const> intakes = intakes_.of(head.event);
   if (intakes.empty()) return;
   const ModuleMap* map = &code_.at(head.unmap_generation, sample.record.registers[kRip]);
-  if (!sample.frames.empty()) {
+  if (!sample.frames.empty() || (head.flags & kTraceAlone) != 0) {
     take_frames(sample, *map);
   } else if (unwind(sample, *map); stack_.unknown != 0) {
     // Code that came after the last look, and calls what was there.

@@ -188,7 +188,8 @@ bool ChunkReader::read_frames(const std::byte* at, std::uint32_t bytes, Chain& c
   FramesFields fields;
   memcpy(&fields, at + sizeof(RecordHeader), sizeof fields);
   const std::uint32_t head_bytes = sizeof(FramesRecord) + round_up(fields.head.extra_bytes);
-  if (!makes_sense(fields.head) || bytes < head_bytes || fields.frames == 0 ||
+  const bool is_trace = (fields.head.flags & kTraceAlone) != 0;
+  if (!makes_sense(fields.head) || bytes < head_bytes || (fields.frames == 0) != is_trace ||
       fields.frames > (bytes - head_bytes) / sizeof(std::uint64_t) ||
       fields.python_words > kMaxPythonFrames ||
       fields.python_words > (bytes - head_bytes) / sizeof(std::uint64_t) - fields.frames)
@@ -199,7 +200,7 @@ bool ChunkReader::read_frames(const std::byte* at, std::uint32_t bytes, Chain& c
   sample.extra = extra_at(at + sizeof(FramesRecord), fields.head);
   sample.frames = words_at(at + head_bytes, fields.frames);
   sample.python = words_at(at + head_bytes + fields.frames * sizeof(std::uint64_t), fields.python_words);
-  sample.record.registers[kRegisterIp] = sample.frames[0];
+  if (!sample.frames.empty()) sample.record.registers[kRegisterIp] = sample.frames[0];
   ++statistics_.samples;
   sink(sample);
   return true;

@@ -126,6 +126,21 @@ std::vector<std::uint64_t> SharedPool::live_allocations() const {
   return ids;
 }
 
+InterpreterSums SharedPool::python_sums() const {
+  constexpr std::memory_order kSum = std::memory_order_relaxed;
+  const PythonSums& shown = header()->python_sums;
+  InterpreterSums sums;
+  sums.counted = shown.counted.load(kSum) != 0;
+  for (std::uint32_t i = 0; i < kPythonGenerations; ++i) {
+    const PythonCollections& one = shown.generations[i];
+    sums.generations[i] = {one.count.load(kSum), one.collected.load(kSum), one.uncollectable.load(kSum),
+                           one.pause_ns.load(kSum)};
+  }
+  sums.modules = shown.modules.load(kSum);
+  sums.allocated_blocks = shown.allocated_blocks.load(kSum);
+  return sums;
+}
+
 IoSums SharedPool::io_sums() const {
   const auto* banks = reinterpret_cast<const IoBank*>(base_ + kIoBanksOffset);
   IoSums sums{};

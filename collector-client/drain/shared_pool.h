@@ -24,6 +24,21 @@ struct IoSum {
   std::uint64_t ns = 0;
 };
 
+// Of an interpreter, since the process attached; nothing is counted if `counted` is false. Levels: 0: not
+// known.
+struct InterpreterSums {
+  struct Generation {
+    std::uint64_t collections = 0;
+    std::uint64_t collected = 0;
+    std::uint64_t uncollectable = 0;
+    std::uint64_t pause_ns = 0;
+  };
+  bool counted = false;
+  std::array<Generation, kPythonGenerations> generations;
+  std::uint64_t modules = 0;
+  std::uint64_t allocated_blocks = 0;
+};
+
 using IoSums = std::array<IoSum, kIoCallCount>;  // by IoCall
 using SharedCounters = std::array<std::uint64_t, kCounterCount>;
 
@@ -97,6 +112,7 @@ class SharedPool {
   }
   SharedCounters counters() const;
   IoSums io_sums() const;
+  InterpreterSums python_sums() const;
 
   // Numbers of sampled allocations that aren't freed yet, as the process has them at this moment; unsorted.
   std::vector<std::uint64_t> live_allocations() const;

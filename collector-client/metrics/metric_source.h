@@ -65,6 +65,7 @@ struct MetricSubject {
 
 std::unique_ptr<MetricSource> make_process_metrics(const MetricSubject& subject);
 std::unique_ptr<MetricSource> make_io_metrics(const MetricSubject& subject);
+std::unique_ptr<MetricSource> make_python_metrics(const MetricSubject& subject);
 
 // All of a process's.
 std::vector<std::unique_ptr<MetricSource>> make_metric_sources(const MetricSubject& subject);

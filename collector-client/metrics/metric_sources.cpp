@@ -8,6 +8,7 @@ namespace {
 constexpr std::unique_ptr<MetricSource> (*kMakers[])(const MetricSubject&) = {
     make_process_metrics,
     make_io_metrics,
+    make_python_metrics,
 };
 
 }  // namespace

@@ -29,6 +29,13 @@ inline constexpr MetricInfo kContainerMemoryUsage{"container.memory.usage", "By"
 inline constexpr MetricInfo kIoCalls{"siprof.io.calls", "{call}", MetricType::kIncrease, "call"};
 inline constexpr MetricInfo kIoBytesMoved{"siprof.io.bytes", "By", MetricType::kIncrease, "call"};
 inline constexpr MetricInfo kIoTime{"siprof.io.time", "s", MetricType::kIncrease, "call"};
+
+inline constexpr MetricInfo kGcCollections{"cpython.gc.collections", "{collection}", MetricType::kIncrease, "cpython.gc.generation"};
+inline constexpr MetricInfo kGcCollected{"cpython.gc.collected_objects", "{object}", MetricType::kIncrease, "cpython.gc.generation"};
+inline constexpr MetricInfo kGcUncollectable{"cpython.gc.uncollectable_objects", "{object}", MetricType::kIncrease, "cpython.gc.generation"};
+inline constexpr MetricInfo kGcPause{"cpython.gc.pause", "s", MetricType::kIncrease, "cpython.gc.generation"};
+inline constexpr MetricInfo kAllocatedBlocks{"cpython.allocated_blocks", "{block}", MetricType::kLevel, ""};
+inline constexpr MetricInfo kModules{"cpython.modules", "{module}", MetricType::kLevel, ""};
 // clang-format on
 
 inline constexpr std::array kAllMetrics = {
@@ -50,6 +57,12 @@ inline constexpr std::array kAllMetrics = {
     &kIoCalls,
     &kIoBytesMoved,
     &kIoTime,
+    &kGcCollections,
+    &kGcCollected,
+    &kGcUncollectable,
+    &kGcPause,
+    &kAllocatedBlocks,
+    &kModules,
 };
 
 }  // namespace siprof::client

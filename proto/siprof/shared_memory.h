@@ -22,12 +22,13 @@
 
 #include "proto/siprof/io_calls.h"
 #include "proto/siprof/python.h"
+#include "proto/siprof/python_sums.h"
 #include "proto/siprof/unwind_tables.h"
 
 namespace siprof {
 
 inline constexpr std::uint32_t kSharedMemoryMagic = 0x66727073;  // "sprf"
-inline constexpr std::uint32_t kSharedMemoryVersion = 7;
+inline constexpr std::uint32_t kSharedMemoryVersion = 8;
 inline constexpr std::uint32_t kCodeMapOffset = 4096;
 inline constexpr std::uint32_t kCodeMapBytes = 64 * 1024;
 inline constexpr std::uint32_t kLiveSlotsOffset = kCodeMapOffset + kCodeMapBytes;
@@ -45,45 +46,46 @@ inline constexpr std::uint64_t kHeartbeatStaleNs = 2'000'000'000;
 
 // Every way to lose or blur a sample, counted since the process attached. Names
 // are what users see as `siprof.NAME` in a profile's comments.
-#define SIPROF_COUNTERS(X)                                                                \
-  X(samples, "CPU samples written")                                                       \
-  X(ticks, "timer expirations the samples stand for, overruns included")                  \
-  X(events, "samples of other kinds written")                                             \
-  X(lost_events_pool_full, "samples of other kinds dropped: no free chunk")               \
-  X(lost_events_reentry, "events of other kinds inside siprof's own code, not sampled")   \
-  X(lost_events_unattached, "samples of other kinds dropped: no agent attached yet")      \
-  X(throws, "C++ exceptions thrown")                                                      \
-  X(rethrows, "C++ exceptions thrown on after they were caught; not thrown anew")         \
-  X(lost_pool_full, "ticks dropped: no free chunk in the shared pool")                    \
-  X(lost_reentry, "ticks dropped: the thread was inside siprof's own code")               \
-  X(ticks_deferred, "ticks inside siprof's own code, that the next one stands for")       \
-  X(lost_unattached, "ticks dropped: no agent attached yet")                              \
-  X(lost_shared_tls, "ticks dropped: thread shares another thread's storage")             \
-  X(lost_agent_gone, "ticks that an agent had taken, or should have, when it was killed") \
-  X(stack_walked, "samples of all kinds whose stack was walked in place")                 \
-  X(stack_by_fp, "of them with a frame found by frame pointer")                           \
-  X(copied_no_tables, "samples copied: no unwind tables yet")                             \
-  X(copied_unknown_code, "samples copied: code that no table covers")                     \
-  X(copied_other_rule, "samples copied: a rule that tables can't hold")                   \
-  X(copied_bounds, "samples copied: the walk left the stack")                             \
-  X(copied_foreign, "samples copied: a fiber's or an alternate stack")                    \
-  X(stack_cut, "samples whose stack was deeper than the copy")                            \
-  X(stack_cut_pool, "samples whose copy was cut short by a full pool")                    \
-  X(stack_unreadable, "samples without a readable stack")                                 \
-  X(python_walked, "samples of all kinds with Python frames")                             \
-  X(python_cut, "of them with more Python frames than are kept")                          \
-  X(python_broken, "of them whose Python frames ended at something unreadable")           \
-  X(python_code_lost, "samples without Python frames: no free chunk for their names")     \
-  X(python_skipped, "samples without Python frames: a fault there would end the app")     \
-  X(python_faults, "unreadable addresses met and stepped over")                           \
-  X(timers_failed, "threads without a timer: the kernel refused")                         \
-  X(timers_refused, "threads without a timer: siprof's own limit")                        \
-  X(heap_live_dropped, "sampled allocations not followed: too many live ones")            \
-  X(heap_live_forgotten, "sampled allocations followed until a new agent came")           \
-  X(heap_unseen, "1: the app allocates from what the loader found before siprof")         \
-  X(attach_failures, "attempts to attach that failed")                                    \
-  X(signal_moves, "changes of the sampling signal because the app wanted it")             \
-  X(handler_ns, "time spent in the handler, from one tick in 64, scaled up")              \
+#define SIPROF_COUNTERS(X)                                                                   \
+  X(samples, "CPU samples written")                                                          \
+  X(ticks, "timer expirations the samples stand for, overruns included")                     \
+  X(events, "samples of other kinds written")                                                \
+  X(lost_events_pool_full, "samples of other kinds dropped: no free chunk")                  \
+  X(lost_events_reentry, "events of other kinds inside siprof's own code, not sampled")      \
+  X(lost_events_unattached, "samples of other kinds dropped: no agent attached yet")         \
+  X(throws, "C++ exceptions thrown")                                                         \
+  X(rethrows, "C++ exceptions thrown on after they were caught; not thrown anew")            \
+  X(python_raises, "Python exceptions raised, as far as the version tells (docs/python.md)") \
+  X(lost_pool_full, "ticks dropped: no free chunk in the shared pool")                       \
+  X(lost_reentry, "ticks dropped: the thread was inside siprof's own code")                  \
+  X(ticks_deferred, "ticks inside siprof's own code, that the next one stands for")          \
+  X(lost_unattached, "ticks dropped: no agent attached yet")                                 \
+  X(lost_shared_tls, "ticks dropped: thread shares another thread's storage")                \
+  X(lost_agent_gone, "ticks that an agent had taken, or should have, when it was killed")    \
+  X(stack_walked, "samples of all kinds whose stack was walked in place")                    \
+  X(stack_by_fp, "of them with a frame found by frame pointer")                              \
+  X(copied_no_tables, "samples copied: no unwind tables yet")                                \
+  X(copied_unknown_code, "samples copied: code that no table covers")                        \
+  X(copied_other_rule, "samples copied: a rule that tables can't hold")                      \
+  X(copied_bounds, "samples copied: the walk left the stack")                                \
+  X(copied_foreign, "samples copied: a fiber's or an alternate stack")                       \
+  X(stack_cut, "samples whose stack was deeper than the copy")                               \
+  X(stack_cut_pool, "samples whose copy was cut short by a full pool")                       \
+  X(stack_unreadable, "samples without a readable stack")                                    \
+  X(python_walked, "samples of all kinds with Python frames")                                \
+  X(python_cut, "of them with more Python frames than are kept")                             \
+  X(python_broken, "of them whose Python frames ended at something unreadable")              \
+  X(python_code_lost, "samples without Python frames: no free chunk for their names")        \
+  X(python_skipped, "samples without Python frames: a fault there would end the app")        \
+  X(python_faults, "unreadable addresses met and stepped over")                              \
+  X(timers_failed, "threads without a timer: the kernel refused")                            \
+  X(timers_refused, "threads without a timer: siprof's own limit")                           \
+  X(heap_live_dropped, "sampled allocations not followed: too many live ones")               \
+  X(heap_live_forgotten, "sampled allocations followed until a new agent came")              \
+  X(heap_unseen, "1: the app allocates from what the loader found before siprof")            \
+  X(attach_failures, "attempts to attach that failed")                                       \
+  X(signal_moves, "changes of the sampling signal because the app wanted it")                \
+  X(handler_ns, "time spent in the handler, from one tick in 64, scaled up")                 \
   X(hook_ns, "time spent on samples of other kinds, from one in 64, scaled up")
 
 enum class Counter : std::uint32_t {
@@ -147,6 +149,9 @@ struct SharedHeader {
   std::atomic<std::uint32_t> unmaps_ended;
 
   alignas(64) PythonView python;
+
+  // Written by the app.
+  alignas(64) PythonSums python_sums;
 
   // Written by the app with relaxed adds: sums, nothing is ordered by them.
   alignas(64) std::atomic<std::uint64_t> counters[kCounterCount];
@@ -253,11 +258,16 @@ inline constexpr std::uint32_t kHeapBytes = 1;          // that the app asked fo
 inline constexpr std::uint32_t kHeapIntervalBytes = 2;  // the mean it was chosen with
 inline constexpr std::uint32_t kHeapFollowed = 3;       // 1: it has a LiveSlot until it is freed
 
-// Of an exception; the extra bytes are the mangled name of its type, cut where it is longer, and
+// Of an exception; the extra bytes are the name of its type, mangled in C++, cut where it is longer, and
 // after a zero, where it is asked for and there is one, its message.
-inline constexpr std::uint32_t kErrorThrown = 0;  // how many this stack stands for
-inline constexpr std::uint32_t kErrorUnhandled =
-    1;  // not 0: nothing is thrown, the thread's last one has no handler
+inline constexpr std::uint32_t kErrorThrown = 0;  // how many this stack stands for; 0: see the next
+// Not 0: it has no handler. Where nothing is thrown it is one that was told of already: of Python's the one
+// of the same identity, of C++'s the thread's last.
+inline constexpr std::uint32_t kErrorUnhandled = 1;
+inline constexpr std::uint32_t kErrorLanguage = 2;  // an ErrorLanguage
+// Of Python's: which object it is among those that live.
+inline constexpr std::uint32_t kErrorIdentity = 3;
+enum class ErrorLanguage : std::uint32_t { kCpp, kPython };
 
 // Order of the x86-64 registers in a sample: DWARF numbering, 16 is rip.
 inline constexpr std::uint32_t kRegisterCount = 17;
@@ -290,6 +300,7 @@ enum SampleFlags : std::uint32_t {
   kPythonReleased = 16,  // the thread has a Python thread state, and not the GIL
   kPythonBroken = 32,    // the Python frames end at something unreadable
   kPythonCut = 64,       // there were more than kMaxPythonFrames
+  kTraceAlone = 128,     // no native frames: the Python ones are of a traceback
 };
 // Above them: how many samples of the kind found no room since the one before it; not of kCpu and kError,
 // which have their own ways to stand for others.

@@ -65,8 +65,8 @@ bool has_version(std::uint16_t versions_entry, std::uint16_t wanted) {
 bool defines(const Tables& tables, std::uint32_t index, const char* name, std::uint16_t version) {
   const Elf64_Sym& symbol = tables.symbols[index];
   const int type = ELF64_ST_TYPE(symbol.st_info);
-  if (symbol.st_shndx == SHN_UNDEF || symbol.st_value == 0 || (type != STT_FUNC && type != STT_GNU_IFUNC))
-    return false;
+  if (symbol.st_shndx == SHN_UNDEF || symbol.st_value == 0) return false;
+  if (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_OBJECT) return false;
   if (tables.versions != nullptr && !has_version(tables.versions[index], version)) return false;
   return equal(tables.strings + symbol.st_name, name);
 }
@@ -171,16 +171,30 @@ bool program_needs_libraries() {
 
 void* defined_in(std::uint64_t bias, const void* dynamic, const char* name, const char* version) {
   const Elf64_Sym* symbol = symbol_in(bias, dynamic, name, version);
-  if (symbol == nullptr) return nullptr;
+  if (symbol == nullptr || ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT) return nullptr;
   const std::uint64_t address = bias + symbol->st_value;
   if (ELF64_ST_TYPE(symbol->st_info) == STT_GNU_IFUNC) return reinterpret_cast<void* (*)()>(address)();
   return reinterpret_cast<void*>(address);
+}
+
+void* variable_in(std::uint64_t bias, const void* dynamic, const char* name) {
+  const Elf64_Sym* symbol = symbol_in(bias, dynamic, name);
+  if (symbol == nullptr || ELF64_ST_TYPE(symbol->st_info) != STT_OBJECT) return nullptr;
+  return reinterpret_cast<void*>(bias + symbol->st_value);
 }
 
 std::uint32_t count_modules() {
   std::uint32_t count = 0;
   for (const link_map* map = loaded_modules(); map != nullptr; map = map->l_next) ++count;
   return count;
+}
+
+bool find_module(std::uint32_t count, bool (*take)(std::uint64_t bias, const void* dynamic)) {
+  std::uint32_t i = 0;
+  for (const link_map* map = loaded_modules(); map != nullptr && i < count; map = map->l_next, ++i) {
+    if (take(map->l_addr, map->l_ld)) return true;
+  }
+  return false;
 }
 
 Definition find_next(const char* name, const char* version) {

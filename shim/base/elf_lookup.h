@@ -39,9 +39,14 @@ bool is_program(const void* module);
 const unsigned long* value_of_symbol(const void* module, const char* name);
 // What a module defines that is loaded at `bias`, with its dynamic section at `dynamic`.
 void* defined_in(std::uint64_t bias, const void* dynamic, const char* name, const char* version = nullptr);
+// The same of a variable.
+void* variable_in(std::uint64_t bias, const void* dynamic, const char* name);
 
 // In the loader's list. Context: constructor.
 std::uint32_t count_modules();
+// Each of the first `count`, as defined_in() takes it, until `take` says true. Those that the program started
+// with are never unloaded, so that it needs no lock for them. Context: any thread.
+bool find_module(std::uint32_t count, bool (*take)(std::uint64_t bias, const void* dynamic));
 
 // False: the loader brought nothing but the preload into the process. Context: constructor.
 bool program_needs_libraries();

@@ -18,6 +18,7 @@
 #include "shim/core/io_bank.h"
 #include "shim/core/middle.h"
 #include "shim/core/process.h"
+#include "shim/core/python_sums.h"
 #include "shim/core/signal.h"
 #include "shim/core/thread.h"
 #include "shim/core/timer.h"
@@ -260,6 +261,7 @@ SharedHeader* attach_if_due(std::uint64_t now_ns, std::uint64_t* session) {
     page->number.store(number, std::memory_order_release);
     move_early_counters(header);
     move_early_io(header);
+    move_early_python_sums(header);
     show_unmaps(header);
     g_process.failures.store(0, std::memory_order_relaxed);
     g_process.next_attach_ns.store(now_ns + pause_after_attach(first_heartbeat), std::memory_order_relaxed);

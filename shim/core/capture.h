@@ -9,6 +9,7 @@
 
 #include "proto/siprof/shared_memory.h"
 #include "shim/core/python_sample.h"
+#include "shim/core/python_walk.h"
 #include "shim/core/ring_writer.h"
 #include "shim/core/thread.h"
 
@@ -21,6 +22,8 @@ struct Event {
   std::uint64_t values[kEventValues];
   const void* extra = nullptr;
   std::uint32_t extra_bytes = 0;  // at most kMaxExtraBytes
+  // Not null: where it happened, which isn't where the thread is. The native frames of that are gone.
+  const PythonTrace* trace = nullptr;
 };
 
 // Context: signal handler, `context` is its third argument, `event` of kCpu; or a hook (hook.h) and any other

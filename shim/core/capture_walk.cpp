@@ -11,6 +11,7 @@
 #include "shim/core/process.h"
 #include "shim/core/ring_writer.h"
 #include "shim/core/tables.h"
+#include "shim/core/unmaps.h"
 
 namespace siprof::shim {
 namespace {
@@ -120,6 +121,29 @@ SIPROF_SIGNAL_SAFE Outcome walk_into(RingWriter* writer, const Walked& walked, T
   return Outcome::kWritten;
 }
 
+// Of a trace: its Python frames alone. Not inlined: a handler, which never has one, needs no room for it.
+SIPROF_SIGNAL_SAFE __attribute__((noinline)) bool write_trace(SharedHeader* header, std::uint64_t session,
+                                                              ThreadState& thread, const Event& event,
+                                                              const PythonSample& python) {
+  RingWriter writer(header, session, thread, share_of(event.kind));
+  const std::uint32_t wanted = bytes_for(event, python.size());
+  std::uint32_t bytes = 0;
+  auto* record = reinterpret_cast<FramesRecord*>(writer.claim(wanted, wanted, &bytes));
+  if (record == nullptr) {
+    count_pool_full(event);
+    return false;
+  }
+  fill_head(&record->sample.head, thread, event, unmap_generation(), kTraceAlone | python.flags());
+  copy_bytes(record + 1, event.extra, event.extra_bytes);
+  record->sample.frames = 0;
+  record->sample.python_words = python.size();
+  copy_bytes(frames_of(record, event), python.words(), 8 * python.size());
+  RingWriter::commit(&record->header, RecordKind::kFrames, bytes);
+  count(Counter::stack_walked);
+  count_written(event);
+  return true;
+}
+
 }  // namespace
 
 void fill_head(EventHead* head, const ThreadState& thread, const Event& event, std::uint32_t unmap_generation,
@@ -159,8 +183,10 @@ void forget_lost() {
 bool capture(SharedHeader* header, std::uint64_t session, ThreadState& thread, const Event& event,
              const ucontext_t* context) {
   map_tables_if_due(header);
-  const PythonSample python(header, session, thread, share_of(event.kind),
+  const PythonSample python(header, session, thread, event,
                             event.kind == EventKind::kCpu ? context : nullptr);
+  if (SIPROF_UNLIKELY(event.trace != nullptr && python.size() != 0))
+    return write_trace(header, session, thread, event, python);
   Tables tables{};
   // In one place: this frame is below all others of a tick, and threads may have small stacks.
   const Walked walked{

@@ -216,11 +216,6 @@ bool is_word(const char* text, const char* word) {
 bool is_otel_true(const char* text) {
   return text != nullptr && is_word(text, "true");
 }
-bool is_off(const char* text) {
-  return text != nullptr &&
-         (is_word(text, "0") || is_word(text, "false") || is_word(text, "off") || is_word(text, "no"));
-}
-
 // With SIPROF_FOLLOW=0 this process is profiled and what it execs is not: the
 // value they inherit is changed in place, because setenv would reallocate the
 // app's environment.
@@ -236,6 +231,11 @@ bool follow_stops_here(char* follow) {
 }
 
 }  // namespace
+
+bool is_off(const char* text) {
+  return text != nullptr &&
+         (is_word(text, "0") || is_word(text, "false") || is_word(text, "off") || is_word(text, "no"));
+}
 
 bool is_on(const char* text) {
   return text != nullptr &&

@@ -36,6 +36,7 @@ void read_config(int argc, char** argv, char** envp);
 
 // As switches are written, in any case of letters; null is off.
 bool is_on(const char* text);
+bool is_off(const char* text);
 
 // The value of a captured variable, or null. Any thread; no libc.
 SIPROF_SIGNAL_SAFE const char* captured(const char* name);

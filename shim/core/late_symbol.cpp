@@ -132,6 +132,10 @@ void note_modules_of_start() {
   g_modules_of_start = count_modules();
 }
 
+std::uint32_t modules_of_start() {
+  return g_modules_of_start;
+}
+
 void* LateSymbol::find(const char* name, std::uint64_t site) {
   if (void* known = for_good_.load(std::memory_order_relaxed)) return known;
   if (void* lasting = find_next_for_good(name).address) {

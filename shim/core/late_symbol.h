@@ -35,5 +35,7 @@ class LateSymbol {
 
 // How many modules there are when the program starts. Context: constructor.
 void note_modules_of_start();
+// Of the loader's list, the first ones. Context: any thread, after the constructor.
+std::uint32_t modules_of_start();
 
 }  // namespace siprof::shim

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/core/python_sample.h"
 
+#include "shim/core/capture.h"
 #include "shim/core/fault_guard.h"
 #include "shim/core/fault_window.h"
 #include "shim/core/process.h"
@@ -16,12 +17,12 @@ constexpr std::uint32_t kMostTold = 128 * 1024;
 
 }  // namespace
 
-PythonSample::PythonSample(SharedHeader* header, std::uint64_t session, ThreadState& thread, PoolShare share,
-                           const ucontext_t* context)
+PythonSample::PythonSample(SharedHeader* header, std::uint64_t session, ThreadState& thread,
+                           const Event& event, const ucontext_t* context)
     : thread_(thread) {
   if (SIPROF_LIKELY(!shows_python(header))) return;
   if (prepare(header))
-    take(header, session, share, context);
+    take(header, session, event, context);
   else
     count(Counter::python_skipped);
 }
@@ -37,7 +38,7 @@ bool PythonSample::prepare(SharedHeader* header) {
   return slot_ != nullptr && python_is_mapped(header);
 }
 
-void PythonSample::take(SharedHeader* header, std::uint64_t session, PoolShare share,
+void PythonSample::take(SharedHeader* header, std::uint64_t session, const Event& event,
                         const ucontext_t* context) {
   PythonAccess access;
   if (SIPROF_UNLIKELY(!knows_python(header, session, &access))) {
@@ -48,56 +49,78 @@ void PythonSample::take(SharedHeader* header, std::uint64_t session, PoolShare s
     }
   }
   if (access.interpreter == nullptr) return;
-  const PythonStates states = ask_for_states(*access.interpreter, thread_);
-  if (states.own == 0) return;
+  PythonStates states{};
+  if (SIPROF_LIKELY(event.trace == nullptr)) {
+    states = ask_for_states(*access.interpreter, thread_);
+    if (states.own == 0) return;
+  }
   const FaultWindow window(thread_, slot_, context);
   if (!window.open()) {
     count(Counter::python_skipped);
     return;
   }
+  RingWriter writer(header, session, thread_, share_of(event.kind));
+  if (SIPROF_UNLIKELY(event.trace != nullptr)) return follow(access, *event.trace, &writer);
   bool released = false;
   const std::uint64_t state = check_states(access.interpreter->layout, thread_, states, &released);
   if (state == 0) return;
   if (released) flags_ |= kPythonReleased;
-  RingWriter writer(header, session, thread_, share);
   walk(access, state, &writer);
 }
 
-void PythonSample::walk(PythonAccess& access, std::uint64_t state, RingWriter* writer) {
+PythonSample::Added PythonSample::add(PythonAccess& access, const PythonFrame& frame, RingWriter* writer) {
   const PythonLayout& layout = access.interpreter->layout;
-  PythonWalk walk(layout, access.interpreter->code_type, state);
+  PythonCode code;
+  if (!look_at_code(layout, frame.code, &code)) return Added::kBroken;
+  std::uint64_t mark = access.book.find(code, access.edition);
+  if (SIPROF_UNLIKELY(mark == 0)) {
+    const Telling telling =
+        told_ < kMostTold ? tell_code(writer, layout, code, &mark, &told_) : Telling::kNoRoom;
+    if (telling == Telling::kNoRoom) return Added::kNoRoom;
+    if (telling == Telling::kUnreadable) return Added::kBroken;
+    access.book.note(code, access.edition, mark);
+  }
+  slot_->words[count_++] = python_word(mark, frame.instruction, frame.segment_end);
+  return Added::kYes;
+}
+
+void PythonSample::follow(PythonAccess& access, const PythonTrace& trace, RingWriter* writer) {
+  if (trace.is_cut) flags_ |= kPythonCut;
+  for (std::uint32_t i = 0; i < trace.count; ++i) {
+    const Added added = add(access, trace.frames[i], writer);
+    if (added == Added::kYes) continue;
+    flags_ |= kPythonBroken;
+    count(added == Added::kNoRoom ? Counter::python_code_lost : Counter::python_broken);
+    break;
+  }
+  count_frames();
+}
+
+void PythonSample::walk(PythonAccess& access, std::uint64_t state, RingWriter* writer) {
+  PythonWalk walk(access.interpreter->layout, access.interpreter->code_type, state);
   PythonFrame frame;
-  std::uint32_t told = 0;
   bool broken = false;
   while (!broken && walk.next(&frame)) {
     if (count_ == kMaxPythonFrames) {
       flags_ |= kPythonCut;
       break;
     }
-    PythonCode code;
-    if (!look_at_code(layout, frame.code, &code)) {
-      broken = true;
-      break;
+    const Added added = add(access, frame, writer);
+    if (SIPROF_UNLIKELY(added == Added::kNoRoom)) {
+      count(Counter::python_code_lost);
+      count_ = 0;
+      return;
     }
-    std::uint64_t mark = access.book.find(code, access.edition);
-    if (SIPROF_UNLIKELY(mark == 0)) {
-      const Telling telling =
-          told < kMostTold ? tell_code(writer, layout, code, &mark, &told) : Telling::kNoRoom;
-      if (telling == Telling::kNoRoom) {
-        count(Counter::python_code_lost);
-        count_ = 0;
-        return;
-      }
-      broken = telling == Telling::kUnreadable;
-      if (broken) break;
-      access.book.note(code, access.edition, mark);
-    }
-    slot_->words[count_++] = python_word(mark, frame.instruction, frame.segment_end);
+    broken = added == Added::kBroken;
   }
   if (broken || (walk.end() != PythonWalkEnd::kComplete && (flags_ & kPythonCut) == 0)) {
     flags_ |= kPythonBroken;
     count(Counter::python_broken);
   }
+  count_frames();
+}
+
+void PythonSample::count_frames() const {
   if (count_ != 0) count(Counter::python_walked);
   if ((flags_ & kPythonCut) != 0) count(Counter::python_cut);
 }

@@ -8,6 +8,9 @@
 #include "shim/core/unmaps.h"
 
 namespace siprof::shim {
+
+SIPROF_EARLY constinit std::atomic<std::uint32_t> g_python_news{0};
+
 namespace {
 
 // Different ones in the life of a process: libraries that are closed and opened again elsewhere.
@@ -80,6 +83,7 @@ SIPROF_SIGNAL_SAFE void take_over(SharedHeader* header, std::uint64_t session, s
   if (seen.this_thread_state == 0) refusal = PythonRefusal::kUnreadable;
   const Interpreter* interpreter = refusal == PythonRefusal::kNone ? keep(seen) : nullptr;
   publish(session, generation, interpreter);
+  g_python_news.store(1, std::memory_order_relaxed);  // it may have been opened since it was looked for
   show_refusal(header, refusal);
 }
 

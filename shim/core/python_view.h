@@ -2,6 +2,7 @@
 // What the agent has shown of the interpreter (PythonView), checked and taken over.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "proto/siprof/shared_memory.h"
@@ -42,6 +43,10 @@ SIPROF_SIGNAL_SAFE void show_refusal(SharedHeader* header, PythonRefusal refusal
 // Whether the interpreter's code is where the agent has seen it. Sequentially consistent: who has a slot
 // (guarded_slot.h) and sees true may call it until the slot is given back.
 SIPROF_SIGNAL_SAFE bool python_is_mapped(const SharedHeader* header);
+
+// Not 0: there may be an interpreter that was not looked for yet, or not entered (probe/python_entry.h). What
+// a program's own call asks. Relaxed, a hint.
+extern std::atomic<std::uint32_t> g_python_news;
 
 // Another thread may have been taking over. Context: child of a fork.
 void forget_python();

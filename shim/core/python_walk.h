@@ -17,6 +17,13 @@ struct PythonFrame {
   bool segment_end;           // the outermost of one call of the evaluation function
 };
 
+// Frames that are known already, innermost first: of a traceback. Their code lives.
+struct PythonTrace {
+  const PythonFrame* frames;
+  std::uint32_t count;  // at most kMaxPythonFrames
+  bool is_cut;          // there were more
+};
+
 enum class PythonWalkEnd : std::uint8_t {
   kComplete,  // the thread's first frame
   kBroken,    // something that isn't a frame, or unreadable

@@ -10,6 +10,7 @@
 #include "shim/core/interruption.h"
 #include "shim/core/own_cost.h"
 #include "shim/core/process.h"
+#include "shim/core/python_view.h"
 #include "shim/core/sampler.h"
 #include "shim/core/signal.h"
 #include "shim/core/thread.h"
@@ -50,6 +51,9 @@ SIPROF_SIGNAL_SAFE void follow_control(SharedHeader* header, ThreadState& thread
   std::uint32_t hz = header->hz.load(std::memory_order_relaxed);
   if (hz < 1 || hz > 1000) return;
   const std::uint32_t kinds = header->kinds.load(std::memory_order_relaxed);
+  // Of a kind that was off nothing was set up in the interpreter.
+  if ((kinds & ~g_kinds.load(std::memory_order_relaxed)) != 0)
+    g_python_news.store(1, std::memory_order_relaxed);
   g_kinds.store(kinds, std::memory_order_relaxed);
   draw_anew(thread);
   thread.idle = (kinds & kTickingKinds) == 0;

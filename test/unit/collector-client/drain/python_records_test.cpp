@@ -40,6 +40,24 @@ TEST_CASE_METHOD(Fixture, "a walked stack has its Python words behind its frames
   CHECK(reader.statistics().malformed == 0);
 }
 
+TEST_CASE_METHOD(Fixture, "a traceback has Python words alone, and says so") {
+  for (const std::uint32_t flags : {std::uint32_t{kTraceAlone}, std::uint32_t{0}}) {
+    FramesFields fields{};
+    fields.python_words = 1;
+    fields.head.flags = flags;
+    std::byte* at = pool.reserve(0, sizeof(FramesRecord) + 8);
+    memcpy(at + sizeof(RecordHeader), &fields, sizeof(fields));
+    const std::uint64_t word = python_word(1, 2, true);
+    memcpy(at + sizeof(FramesRecord), &word, sizeof(word));
+    PoolBuilder::commit(at, RecordKind::kFrames, sizeof(FramesRecord) + 8);
+  }
+  drain();
+  REQUIRE(out.samples.size() == 1);
+  CHECK(out.samples[0].frames.empty());
+  CHECK(out.samples[0].python == std::vector<std::uint64_t>{python_word(1, 2, true)});
+  CHECK(reader.statistics().malformed == 1);
+}
+
 TEST_CASE_METHOD(Fixture, "a copied stack has them before it") {
   SampleFields fields{};
   fields.serial = 1;

@@ -72,6 +72,79 @@ TEST_CASE("the thread's last one is the one that nobody caught") {
   CHECK(window.counters.at("throws_unhandled") == 1);
 }
 
+RawSample raised(std::uint64_t identity, const std::string& type, std::uint64_t unhandled = 0) {
+  RawSample raw = thrown(1, type);
+  raw.record.head.values[kErrorUnhandled] = unhandled;
+  raw.record.head.values[kErrorLanguage] = static_cast<std::uint64_t>(ErrorLanguage::kPython);
+  raw.record.head.values[kErrorIdentity] = identity;
+  return raw;
+}
+
+RawSample not_caught(std::uint64_t identity) {
+  RawSample raw = raised(identity, "", 1);
+  raw.record.head.values[kErrorThrown] = 0;
+  return raw;
+}
+
+TEST_CASE("Python's types are called what Python calls them") {
+  SharedMemory memory;
+  Taker taker(memory, make_errors_intake);
+  memory.count(Counter::python_raises, 3);
+  taker.take(raised(1, "i"), of_thread(1));
+  taker.take(raised(2, "shop.Error.Inner"), of_thread(1));
+  taker.take(raised(3, ""), of_thread(1));
+  const Window window = taker.cut();
+  CHECK(count_of(window, "type", "i") == 1);
+  CHECK(count_of(window, "type", "shop.Error.Inner") == 1);
+  CHECK(count_of(window, "type", "(unknown)") == 1);
+}
+
+TEST_CASE("the one that nobody caught is known among those raised since") {
+  SharedMemory memory;
+  Taker taker(memory, make_errors_intake);
+  memory.count(Counter::python_raises, 4);
+  memory.count(Counter::throws, 1);
+  taker.take(raised(7, "Old"), of_thread(1));
+  taker.take(raised(7, "Lost"), of_thread(1));  // where the old one was
+  taker.take(raised(8, "Cleanup"), of_thread(1));
+  taker.take(thrown(1, "i"), of_thread(1));
+  taker.take(raised(7, "Other"), of_thread(2));
+  taker.take(not_caught(7), of_thread(1));
+  taker.take(not_caught(9), of_thread(1));  // too long ago
+  const Window window = taker.cut();
+  CHECK(sum(window, 0) == 5);
+  CHECK(count_of(window, "handled", "false") == 1);
+  for (const WindowSample& sample : window.samples)
+    CHECK((text_of(sample, "handled") == "false") == (text_of(sample, "type") == "Lost"));
+  CHECK(window.counters.at("throws_unhandled") == 2);
+}
+
+TEST_CASE("one that is told of only when nobody has caught it") {
+  SharedMemory memory;
+  Taker taker(memory, make_errors_intake);
+  memory.count(Counter::python_raises, 2);
+  taker.take(raised(7, "Lost", 1), of_thread(1));
+  taker.take(raised(8, "Caught"), of_thread(1));
+  taker.take(not_caught(7), of_thread(1));  // it has been told of
+  const Window window = taker.cut();
+  CHECK(sum(window, 0) == 2);
+  CHECK(count_of(window, "handled", "false") == 1);
+  CHECK(count_of(window, "type", "Lost") == 1);
+}
+
+TEST_CASE("what nobody caught in C++ is not one of Python's") {
+  SharedMemory memory;
+  Taker taker(memory, make_errors_intake);
+  memory.count(Counter::python_raises, 1);
+  memory.count(Counter::throws, 1);
+  taker.take(thrown(1, "i"), of_thread(1));
+  taker.take(raised(7, "Python"), of_thread(1));
+  taker.take(unhandled(), of_thread(1));
+  const Window window = taker.cut();
+  CHECK(sum(window, 0) == 2);
+  CHECK(count_of(window, "handled", "false") == 0);
+}
+
 TEST_CASE("throws that lost their stack are counted once it is sure that none comes") {
   SharedMemory memory;
   Taker taker(memory, make_errors_intake);
