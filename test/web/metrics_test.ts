@@ -43,6 +43,22 @@ test('charts come in one order, whatever the collector’s is, and unknown metri
   assert.equal(specs[0].metric.name, 'process.cpu.time');
 });
 
+test('an interpreter’s metrics are split by generation', () => {
+  const specs = makeSpecs([
+    gauge('cpython.modules', '{module}'),
+    counter('cpython.gc.pause', 's'),
+    counter('cpython.gc.collections', '{collection}'),
+  ]);
+  assert.deepEqual(
+    specs.map(({ title, by }) => [title, by]),
+    [
+      ['GC runs', 'cpython.gc.generation'],
+      ['Time in GC', 'cpython.gc.generation'],
+      ['Modules loaded', ''],
+    ],
+  );
+});
+
 test('a limit is drawn only on the scale that it has', () => {
   const limit = gauge('container.cpu.limit', '{cpu}');
   assert.equal(makeSpecs([limit, counter('process.cpu.time', 's')])[0].limit?.name, 'container.cpu.limit');

@@ -39,8 +39,12 @@ const known: Known[] = [
   { title: 'Blocking calls', names: ['siprof.io.calls'], by: 'call' },
   { title: 'Bytes moved by calls', names: ['siprof.io.bytes'], by: 'call' },
   { title: 'Time in blocking calls', names: ['siprof.io.time'], by: 'call' },
-  { title: 'GC runs', names: ['cpython.gc.collections'], by: 'generation' },
-  { title: 'GC pauses', names: ['cpython.gc.pause'] },
+  { title: 'GC runs', names: ['cpython.gc.collections'], by: 'cpython.gc.generation' },
+  { title: 'Time in GC', names: ['cpython.gc.pause'], by: 'cpython.gc.generation' },
+  { title: 'Objects collected', names: ['cpython.gc.collected_objects'], by: 'cpython.gc.generation' },
+  { title: 'Objects not collectable', names: ['cpython.gc.uncollectable_objects'] },
+  { title: 'Blocks allocated by Python', names: ['cpython.allocated_blocks'] },
+  { title: 'Modules loaded', names: ['cpython.modules'] },
 ];
 
 // Say the same as a chart that there is, or nothing by themselves.
