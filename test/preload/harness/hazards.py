@@ -96,6 +96,11 @@ PYTHON = {
     "P12": "a version or a layout that nobody knows",
     "P13": "names that aren't ASCII, very long, or hold what no name should",
     "P15": "servers and libraries that switch stacks or fork workers: greenlet, gevent, gunicorn, uWSGI",
+    "P16": "an exception passes many frames, is raised again, belongs to a class that answers for itself",
+    "P17": "nobody catches an exception: in the main thread, in others, in a finalizer; the program has hooks of its own",
+    "P18": "a program looks at what is ours: hooks, tools, callbacks, modules, allocators",
+    "P19": "an object is counted twice, by the interpreter's allocator and by malloc, or not at all",
+    "P20": "the interpreter's own numbers of its garbage differ from ours",
 }
 PROBES = "found by our own probes: pid 1, file and memory limits, timers of ended threads, descriptors, masks"
 # What the first release promises; 12 is more.
