@@ -5,6 +5,7 @@
 
 #include <ucontext.h>
 
+#include <array>
 #include <cstdint>
 
 #include "proto/siprof/shared_memory.h"
@@ -17,11 +18,17 @@ namespace siprof::shim {
 
 // One event with a stack. `values` as its kind's probe says.
 struct Event {
+  using Values = std::array<std::uint64_t, kEventValues>;
+  Event(EventKind of_kind, std::uint64_t at_ns, const Values& of_it, const void* with = nullptr,
+        std::uint32_t with_bytes = 0)
+      : kind(of_kind), extra_bytes(with_bytes), time_ns(at_ns), values(of_it), extra(with) {}
+
+  // In an order without gaps: a tick has one on its stack.
   EventKind kind;
-  std::uint64_t time_ns;  // CLOCK_MONOTONIC
-  std::uint64_t values[kEventValues];
-  const void* extra = nullptr;
-  std::uint32_t extra_bytes = 0;  // at most kMaxExtraBytes
+  std::uint32_t extra_bytes;  // at most kMaxExtraBytes
+  std::uint64_t time_ns;      // CLOCK_MONOTONIC
+  Values values;
+  const void* extra;
   // Not null: where it happened, which isn't where the thread is. The native frames of that are gone.
   const PythonTrace* trace = nullptr;
 };
