@@ -5,6 +5,7 @@ import collections
 import re
 
 from harness.checks import check, of_pid, same
+from harness.interpreters import kSome
 from harness.python import (calls, chain, last_part, nothing_broken, on_each, program, python_frames, recorded,
                             share_of_python, shown)
 
@@ -59,7 +60,7 @@ for way in ("daemons", "forks", "processes", "exec", "exit_in_thread"):
                 check(found >= 0.5 * used[0] - 4 * result.profile.period,
                       f"child {pid} used {used[0]} ns, {seen} were seen, {found} are under its function")
 
-    on_each(f"ends_by_{way}", hazards=["P6"])(run)
+    on_each(f"ends_by_{way}", hazards=["P6"], versions=kSome)(run)
 
 
 def walked(profile) -> int:
@@ -94,7 +95,7 @@ kCrashes = [("none", "late", "null"), ("enable", "early", "null"), ("enable", "l
             ("enable", "early", "bus"), ("none", "late", "bus"), ("enable", "late", "abort"), ("enable", "late", "dump")]
 
 
-@on_each("crashes_are_the_same", hazards=["P8"])
+@on_each("crashes_are_the_same", hazards=["P8"], versions=kSome)
 def crashes(session, interpreter):
     for arguments in kCrashes:
         command = program(interpreter, "crash.py", *arguments)
@@ -111,7 +112,7 @@ def crashes(session, interpreter):
 kWays = ("module", "sigaction", "signal", "syscall", "instruction", "ignored", "blocked")
 
 
-@on_each("faults_are_the_programs_own", hazards=["P9"])
+@on_each("faults_are_the_programs_own", hazards=["P9"], versions=kSome)
 def own_faults(session, interpreter):
     for way in kWays:
         command = program(interpreter, "own_faults.py", session.victims / "python_faults.so", way)

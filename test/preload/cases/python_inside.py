@@ -6,6 +6,7 @@ import re
 
 from harness import checks
 from harness.checks import about, check, same
+from harness.interpreters import kSome
 from harness.python import kPrograms, last_part, on_each, program, python_frames, recorded, shown
 from harness.registry import add, need_file
 
@@ -82,7 +83,7 @@ def is_unhandled(sample) -> bool:
     return sample.labels["handled"] == "false"
 
 
-@on_each("exceptions_that_nobody_catches", hazards=["P17"])
+@on_each("exceptions_that_nobody_catches", hazards=["P17"], versions=kSome)
 def unhandled(session, interpreter):
     for way, (stack, times, status) in kUnhandled.items():
         result = same(session, program(interpreter, "unhandled.py", way), normal=without_addresses, fixed_work=False, env=kInside)
@@ -198,7 +199,7 @@ def metrics(session, interpreter):
     check(blocks and 1000 < blocks[-1] < 2 * result.facts["blocks"][0], f"{blocks}, the program sees {result.facts['blocks']}")
 
 
-@on_each("with_everything_inside_ends", hazards=["P6"])
+@on_each("with_everything_inside_ends", hazards=["P6"], versions=kSome)
 def ends(session, interpreter):
     for way in ("daemons", "forks", "processes", "exec", "exit_in_thread"):
         same(session, program(interpreter, "ending.py", way), hz=1000, fixed_work=False, sampled=False, env=kInside)

@@ -15,6 +15,9 @@ from typing import NamedTuple
 from harness.registry import Skip
 
 kVersions = ("3.8", "3.9", "3.10", "3.11", "3.11 static", "3.12", "3.13")
+# The oldest, the one that has neither a library nor names, the newest: for cases that take some ten seconds on each. The
+# others are run by scripts/soak pythons.
+kSome = kVersions if os.environ.get("SIPROF_TEST_PYTHONS") == "all" else ("3.8", "3.11 static", "3.13")
 kStatic = "/usr/bin/python3.11"
 
 
