@@ -156,7 +156,7 @@ def names(session, interpreter):
 def mix(session, interpreter):
     """Output and status are the same. `scripts/soak python` takes ten minutes for each version."""
     session.timeout_seconds = 900 if session.long else 60
-    command = program(interpreter, "mix.py", 5, 2100 if session.long else 40)
+    command = program(interpreter, "mix.py", 5, 30_000 if session.long else 600)
     for kinds in ("cpu", "cpu,heap,lock,io,errors"):
         result = same(session, command, hz=1000, env={"SIPROF_KINDS": kinds}, fixed_work=False)
         check(result.status == 0 and result.stdout.count(b"\n") == 10, f"{result.status}, {result.stdout!r}")
