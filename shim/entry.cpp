@@ -53,7 +53,7 @@ void after_fork_in_child() {
   forget_lost();
   settle_fault_guard(/*lock_was_held=*/reset_signal_lock());
   forget_slots();
-  forget_python();
+  inherit_python();
   forget_python_entry();
   forget_unmaps_under_way();
   inherit_code_map();

@@ -55,7 +55,8 @@ void ProcessPython::follow(const ModuleMap& map, const Module* executable, std::
   if (map.generation() != map_generation_) {
     map_generation_ = map.generation();
     const Found found = find(map, executable);
-    if (found != found_) {
+    // A child shows what its parent had, until it is told.
+    if (found != found_ || !std::exchange(is_told_, true)) {
       found_ = found;
       publish();
     }

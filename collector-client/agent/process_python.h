@@ -85,6 +85,7 @@ class ProcessPython {
   bool has_unreadable_ = false;  // an interpreter whose frames can't be read
   bool has_several_ = false;
   bool refusal_told_ = false;
+  bool is_told_ = false;       // the process, of found_
   std::uint64_t unnamed_ = 0;  // frames, since take_failures()
   std::uint64_t map_generation_ = ~std::uint64_t{0};
   std::uint32_t unmap_generation_ = kUnmapping;

@@ -70,10 +70,13 @@ enum class PythonRefusal : std::uint32_t {
   kNoGuard,      // the app has SIGSEGV or SIGBUS to itself: an unreadable address would end it
 };
 
+inline constexpr std::uint32_t kInheritedPython = ~0u;
+
 struct PythonView {
   // 0: no interpreter known, or one that is gone again. Written by the agent: release after the rest, which
   // doesn't change while it is not 0; acquire in the app, which reads it again after it has copied the rest.
-  // Another number each time, after which the process tells all of its marks anew.
+  // Another number each time, after which the process tells all of its marks anew. In memory that no agent
+  // has seen yet the child of a fork writes what its parent had, as kInheritedPython.
   std::atomic<std::uint32_t> generation;
   // SharedHeader::unmaps_begun as of the mappings in which the interpreter was found, or kUnmapping. Written
   // by the agent at any time: release; acquire in the app, which calls nothing of the below while it differs.

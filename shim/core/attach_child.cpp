@@ -18,6 +18,7 @@
 #include "shim/core/first_code_map.h"
 #include "shim/core/handover.h"
 #include "shim/core/process.h"
+#include "shim/core/python_view.h"
 #include "shim/core/timer.h"
 #include "shim/core/unmaps.h"
 
@@ -110,6 +111,7 @@ SIPROF_SIGNAL_SAFE bool write_header(const AttachRequest& request, long fd) {
   header->unsettled_ticks = request.unsettled_ticks;
   header->maps_generation = request.maps_generation;
   show_unmaps(header);
+  show_inherited_python(header);
   header->hz.store(g_config.rates.hz, std::memory_order_relaxed);
   header->kinds.store(g_config.rates.kinds, std::memory_order_relaxed);
   header->heap_interval_bytes.store(g_config.rates.heap_interval_bytes, std::memory_order_relaxed);

@@ -32,6 +32,11 @@ constinit std::atomic<std::uint32_t> g_following{0};  // a try-lock; acquire/rel
 constinit std::atomic<BookEntry*> g_book{nullptr};    // written once, release; acquire
 constexpr std::uint32_t kEditions = 1u << 22;
 
+// What the parent had at the fork, and its number of unmappings then; null: nothing. Written by the only
+// thread of a child.
+constinit const Interpreter* g_inherited = nullptr;
+constinit std::uint32_t g_inherited_unmaps = 0;
+
 SIPROF_SIGNAL_SAFE bool map_book() {
   if (g_book.load(std::memory_order_relaxed) != nullptr) return true;
   if (!may_call()) return false;
@@ -127,8 +132,30 @@ bool python_is_mapped(const SharedHeader* header) {
   return unmaps != kUnmapping && header->python.unmap_generation.load(std::memory_order_acquire) == unmaps;
 }
 
-void forget_python() {
+void inherit_python() {
   g_following.store(0, std::memory_order_relaxed);
+  const std::uint32_t unmaps = unmap_generation();
+  if (g_inherited != nullptr && g_inherited_unmaps == unmaps) return;  // its own agent hasn't looked yet
+  const SharedHeader* header = g_process.header.load(std::memory_order_relaxed);
+  // Of a child that has no memory of its own it is still the parent's, which goes on changing.
+  const bool is_parents = header != nullptr && header->app_pid == g_process.pid;
+  PythonAccess access;
+  const bool known = is_parents && shows_python(header) && knows_python(header, header->session, &access) &&
+                     python_is_mapped(header);
+  g_inherited = known ? access.interpreter : nullptr;
+  g_inherited_unmaps = unmaps;
+}
+
+void show_inherited_python(SharedHeader* header) {
+  if (g_inherited == nullptr || unmap_generation() != g_inherited_unmaps) return;
+  PythonView& view = header->python;
+  view.this_thread_state = g_inherited->this_thread_state;
+  view.current_state = g_inherited->current_state;
+  view.is_finalizing = g_inherited->is_finalizing;
+  view.code_type = g_inherited->code_type;
+  copy_bytes(&view.layout, &g_inherited->layout, sizeof(view.layout));
+  view.unmap_generation.store(g_inherited_unmaps, std::memory_order_relaxed);
+  view.generation.store(kInheritedPython, std::memory_order_relaxed);  // nobody sees it before it is sent
 }
 
 }  // namespace siprof::shim

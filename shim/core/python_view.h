@@ -48,7 +48,10 @@ SIPROF_SIGNAL_SAFE bool python_is_mapped(const SharedHeader* header);
 // a program's own call asks. Relaxed, a hint.
 extern std::atomic<std::uint32_t> g_python_news;
 
-// Another thread may have been taking over. Context: child of a fork.
-void forget_python();
+// What the parent has taken over is right in its child, too, as long as nothing is unmapped. Also, another
+// thread may have been taking over. Context: child of a fork, before it has its own Process::pid.
+void inherit_python();
+// In memory that no agent has seen yet: until that has looked for itself. Context: as attach_if_due().
+SIPROF_SIGNAL_SAFE void show_inherited_python(SharedHeader* header);
 
 }  // namespace siprof::shim

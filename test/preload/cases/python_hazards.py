@@ -2,8 +2,12 @@
 """What goes wrong in profilers of Python: code that comes and goes, ends, deep stacks, faults, names, all at once."""
 
 import collections
+import os
 import re
+import signal
+import time
 
+from harness import agents
 from harness.checks import check, of_pid, same
 from harness.interpreters import kSome
 from harness.python import (calls, chain, last_part, nothing_broken, on_each, program, python_frames, recorded,
@@ -61,6 +65,44 @@ for way in ("daemons", "forks", "processes", "exec", "exit_in_thread"):
                       f"child {pid} used {used[0]} ns, {seen} were seen, {found} are under its function")
 
     on_each(f"ends_by_{way}", hazards=["P6"], versions=kSome)(run)
+
+
+def wait_for_file(path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        check(time.monotonic() < deadline, f"there is no {path.name} after 30 s")
+        time.sleep(0.005)
+
+
+@on_each("children_before_their_agent_has_looked", hazards=["P6"])
+def inherited(session, interpreter):
+    """While the agent is stopped a child's stacks are Python's by what its parent knows."""
+    def stop_meanwhile(process):
+        wait_for_file(session.folder / "ready")
+        stopped = session.agents()
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            (session.folder / "go").touch()
+            wait_for_file(session.folder / "done")
+            check(all(agents.state(pid) == "T" for pid in stopped), f"agents {stopped} did not stay stopped")
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+            (session.folder / "on").touch()
+
+    result = session.preloaded(program(interpreter, "forks.py"), hz=250, env={"SIPROF_KINDS": "cpu"}, beside=stop_meanwhile,
+                               cwd=session.folder)
+    check(result.status == 0 and result.stdout == b"child ended with 0\n", f"{result.status}, {result.stdout!r}: {result.stderr!r}")
+    facts, profile = result.facts, result.profile
+    for key, used in facts.items():
+        if "child:" in key:
+            who, pid = key.split(":")
+            seen = profile.sum("cpu", of_pid(int(pid)))
+            found = profile.sum("cpu", lambda s, pid=int(pid), who=who: of_pid(pid)(s) and calls(f"of_{who}")(s))
+            check(seen >= 0.7 * used[0], f"{who} used {used[0]} ns, {seen} were seen")
+            check(found >= 0.9 * seen, f"{found} of {seen} ns of the {who} are under its function")
+    check(sum("child:" in key for key in facts) == 2, f"{facts}")
 
 
 def walked(profile) -> int:

@@ -11,7 +11,7 @@ from typing import Optional
 
 from harness.checks import check
 
-kMagic, kVersion = 0x66727073, 7
+kMagic, kVersion = 0x66727073, 8
 kHeaderBytes = 4096
 kGenerationAt, kHzAt, kKindsAt = 76, 80, 84  # behind heartbeat_ns (64) and chunk_count
 kCpu = 1

@@ -153,6 +153,22 @@ TEST_CASE("an interpreter that can't be read isn't shown, but named and counted"
   CHECK(scene.python->version() == "3.11.2");
 }
 
+TEST_CASE("what a child has from its parent goes for what the agent sees") {
+  Scene scene;
+  PythonView& view = scene.header->python;
+  view.generation = kInheritedPython;
+  view.code_type = 7;
+  SECTION("an interpreter") {
+    scene.follow(maps_line(fake("fake_stripped.so"), 0x10000000));
+    CHECK(view.generation == 1);
+    CHECK(view.code_type == scene.address("fake_stripped.so", 0x10000000, "PyCode_Type"));
+  }
+  SECTION("none") {
+    scene.follow("");
+    CHECK(view.generation == 0);
+  }
+}
+
 TEST_CASE("Python frames stand where the evaluation function did") {
   Scene scene;
   scene.follow(maps_line(fake("fake_311.so"), 0x10000000));
