@@ -112,12 +112,14 @@ void churn_in_threads(int64_t times, int count, bool all) {
   victim::note_fact("live_by_realloc", by_realloc);
 }
 
-// As many objects as `count`, each of `bytes`, all of which live.
+// As many objects as `count`, each of `bytes`, all of which live. With pauses: what is asked is how many are
+// followed, not how many samples a burst may bring.
 VICTIM_NOINLINE void hoard(int64_t count, size_t bytes) {
   for (int64_t i = 0; i < count; ++i) {
     void* block = malloc(bytes);
     asm volatile("" : "+r"(block));
     if (i % 100 == 0) victim::spin(static_cast<uint64_t>(i) + 1);
+    if (i % 10'000 == 0) usleep(10'000);
   }
   victim::note_fact("hoarded", count);
 }

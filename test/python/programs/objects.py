@@ -63,6 +63,7 @@ def main():
     note("allocated:middle", times // 4 * (HEAD + 400))
     note("allocated:large", times // 40 * (HEAD + 5000))
     note("live:kept", len(live) * (HEAD + 200))
+    note("live:list", sys.getsizeof(live))
     print("end", flush=True)
     time.sleep(0.2)
     import os
